@@ -51,7 +51,7 @@ func (d *Decoder) Close() {
 
 // File reads the tokens of one file, its end included, and returns its content.
 func (d *Decoder) File(basis Basis) ([]byte, error) {
-	d.basis, d.out, d.window, d.last = basis, []byte{}, nil, 0
+	d.basis, d.out, d.window, d.last = basis, []byte{}, d.window[:0], 0
 	next := d.compressed
 	if d.method == token.None {
 		next = d.plain
@@ -168,8 +168,13 @@ func (d *Decoder) see(block []byte) {
 }
 
 func (d *Decoder) push(p []byte) {
+	if len(p) > 32768 {
+		p = p[len(p)-32768:]
+	}
+	if drop := len(d.window) + len(p) - 32768; drop > 0 {
+		d.window = append(d.window[:0], d.window[drop:]...)
+	}
 	d.window = append(d.window, p...)
-	d.window = d.window[max(0, len(d.window)-32768):]
 }
 
 // inflate decodes one stretch of literals. It begins and ends at a byte

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 
 	"rrserve/internal/rsyncproto/token"
 	"rrserve/internal/rsyncproto/wire"
@@ -13,8 +14,12 @@ import (
 // deflate can store in one block.
 var blockLengths = [...]int{1, 700, 2048, 32768, 65535, 65536, 131072, 100000}
 
-// maxOutput bounds the content that a script can ask for, in bytes.
-const maxOutput = 4 << 20
+// minOutput and outputSteps bound the content of a script, in bytes: it has
+// minOutput shifted by less than outputSteps.
+const (
+	minOutput   = 16 << 10
+	outputSteps = 7
+)
 
 // Script is a session made from bytes: any bytes are a valid one. It writes
 // several files and knows their content.
@@ -22,22 +27,29 @@ type Script struct {
 	ops   []byte
 	data  []byte // source of literals and blocks
 	block int    // length of a block
-	left  int    // what is left of maxOutput
+	left  int    // bytes that may still be added
 	file  []byte
 	files [][]byte
 }
 
 // NewScript returns the session of b.
 func NewScript(b []byte) *Script {
-	s := &Script{ops: b, left: maxOutput}
+	s := &Script{ops: b}
+	s.left = minOutput << (s.next() % outputSteps)
 	s.block = blockLengths[s.next()%len(blockLengths)]
-	s.data = material(uint64(s.next()))
+	s.data = materials[s.next()%len(materials)]()
 	return s
+}
+
+var materials = [...]func() []byte{
+	sync.OnceValue(func() []byte { return material(1) }),
+	sync.OnceValue(func() []byte { return material(2) }),
+	sync.OnceValue(func() []byte { return material(3) }),
 }
 
 // material is a megabyte in which text, repetitions and noise alternate.
 func material(seed uint64) []byte {
-	rnd := rand.New(rand.NewPCG(seed, 1))
+	rnd := rand.New(rand.NewPCG(seed, 0))
 	p := make([]byte, 0, 1<<20)
 	for len(p) < 1<<20 {
 		n := 1 + rnd.IntN(20000)
