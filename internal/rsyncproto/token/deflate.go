@@ -18,8 +18,8 @@ var errNoTrailer = errors.New("deflate: flush did not end in an empty stored blo
 // deflater is the codec of zlib and zlibx: raw deflate, one stream per file.
 type deflater struct {
 	out     *items
-	level   int      // 1..9
-	matched *history // nil for zlibx
+	level   int // 1..9
+	matched history
 	enc     *flate.Writer
 	open    bool // the stream of this file has begun
 }
@@ -34,36 +34,34 @@ func (d *deflater) literal(p []byte) error {
 
 // begin makes the encoder's history that of the receiver.
 func (d *deflater) begin() error {
-	if !d.open {
-		d.open = true
-		if d.enc == nil {
-			var err error
-			if d.enc, err = flate.NewWriter(d.out, flateLevel[d.level]); err != nil {
-				return err
-			}
-		} else {
-			d.enc.Reset(d.out)
+	if d.enc == nil {
+		var err error
+		if d.enc, err = flate.NewWriter(d.out, d.level); err != nil {
+			return err
 		}
 	}
-	if d.matched == nil || len(d.matched.buf) == 0 {
+	seen := d.matched.take()
+	if !d.open || len(seen) == windowSize {
+		// There is nothing else in the receiver's window.
+		d.enc.ResetDict(d.out, seen)
+		d.open = true
 		return nil
 	}
-	// The encoder sees the matched bytes as data, and nobody sees what it
-	// makes of them: after the flush it stands at a byte boundary and between
-	// two blocks, as before.
+	if len(seen) == 0 {
+		return nil
+	}
+	// The encoder takes the matched bytes for data, and nobody sees what it
+	// makes of them: after the flush it stands at a byte boundary between two
+	// blocks, as before.
 	d.out.discard = true
-	_, err := d.enc.Write(d.matched.window())
-	err = errors.Join(err, d.enc.Flush())
-	d.out.discard = false
-	d.matched.buf = d.matched.buf[:0]
-	return err
+	defer func() { d.out.discard = false }()
+	if _, err := d.enc.Write(seen); err != nil {
+		return err
+	}
+	return d.enc.Flush()
 }
 
-func (d *deflater) match(data []byte) {
-	if d.matched != nil {
-		d.matched.match(data)
-	}
-}
+func (d *deflater) match(data []byte) { d.matched.match(data) }
 
 func (d *deflater) flush() error {
 	if err := d.enc.Flush(); err != nil {
@@ -76,17 +74,11 @@ func (d *deflater) flush() error {
 }
 
 func (d *deflater) endFile() {
+	d.matched.take()
 	d.open = false
-	if d.matched != nil {
-		d.matched.buf = d.matched.buf[:0]
-	}
 }
 
-func (d *deflater) close() { d.enc, d.matched = nil, nil }
-
-// flateLevel maps zlib's levels to those of the library that come closest in
-// size; index 0 is not used.
-var flateLevel = [10]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
+func (d *deflater) close() { d.enc, d.matched.buf = nil, nil }
 
 // windowSize is how far back deflate can refer.
 const windowSize = 32768
@@ -95,17 +87,22 @@ const windowSize = 32768
 // matched blocks into their history as stored blocks.
 const maxStored = 65535
 
-// history is what zlib's receiver put into its window since the last literal.
+// history is what the receiver put into its window since the last literal.
 // Older bytes are in the encoder's own window.
 type history struct {
+	// off is set for zlibx, whose receiver takes no notice of blocks.
+	off bool
 	// longBlockBug is set below protocol 31: of a block that is longer than
 	// maxStored the receiver takes as many bytes as it has, but every piece from
 	// its start (protocol section 5.3).
 	longBlockBug bool
-	buf          []byte // grows to 2*windowSize; its end counts
+	buf          []byte // at most 2*windowSize bytes; the last windowSize count
 }
 
 func (h *history) match(data []byte) {
+	if h.off {
+		return
+	}
 	if h.longBlockBug && len(data) > maxStored {
 		h.add(data[:maxStored])
 		data = data[:len(data)%maxStored]
@@ -116,12 +113,17 @@ func (h *history) match(data []byte) {
 func (h *history) add(p []byte) {
 	p = tail(p)
 	if len(h.buf)+len(p) > 2*windowSize {
-		h.buf = append(h.buf[:0], h.window()...)
+		h.buf = append(h.buf[:0], tail(h.buf)...)
 	}
 	h.buf = append(h.buf, p...)
 }
 
-// window returns the bytes that a reference can reach.
-func (h *history) window() []byte { return tail(h.buf) }
+// take empties the history and returns the bytes of it that a reference can
+// reach. They are valid until the next match.
+func (h *history) take() []byte {
+	p := tail(h.buf)
+	h.buf = h.buf[:0]
+	return p
+}
 
 func tail(p []byte) []byte { return p[max(0, len(p)-windowSize):] }

@@ -56,10 +56,10 @@ func NewCompressed(w *wire.Writer, m Method, level int, v wire.Version) (WriteCl
 		return NewPlain(w), nil
 	case m == Zlib:
 		out.held = len(flushTrailer)
-		return newCompressed(out, &deflater{out: out, level: level, matched: &history{longBlockBug: v < 31}}), nil
+		return newCompressed(out, &deflater{out: out, level: level, matched: history{longBlockBug: v < 31}}), nil
 	case m == Zlibx:
 		out.held = len(flushTrailer)
-		return newCompressed(out, &deflater{out: out, level: level}), nil
+		return newCompressed(out, &deflater{out: out, level: level, matched: history{off: true}}), nil
 	case m == Zstd:
 		return newCompressed(out, &zstdCodec{out: out, level: level}), nil
 	case m == LZ4:
