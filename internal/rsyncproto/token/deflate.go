@@ -16,9 +16,13 @@ const flushTrailer = "\x00\x00\xff\xff"
 var errNoTrailer = errors.New("deflate: flush did not end in an empty stored block")
 
 // deflater is the codec of zlib and zlibx: raw deflate, one stream per file.
+//
+// On source text the library's level 6 makes 3 % more bytes than zlib's, in
+// half the time. Its level 7 would save 1 % of that and take twice as long, and
+// far longer for what cannot be compressed.
 type deflater struct {
 	out     *items
-	level   int // 1..9
+	level   int // 1..9, given to the library as it is
 	matched history
 	enc     *flate.Writer
 	open    bool // the stream of this file has begun

@@ -18,7 +18,7 @@ var blockLengths = [...]int{1, 700, 2048, 32768, 65535, 65536, 131072, 100000}
 // minOutput shifted by less than outputSteps.
 const (
 	minOutput   = 16 << 10
-	outputSteps = 7
+	outputSteps = 6
 )
 
 // Script is a session made from bytes: any bytes are a valid one. It writes
