@@ -54,10 +54,12 @@ func (l *List) Top(src Source, root string) *Dir {
 }
 
 // Excluded reports whether the rules leave out the object with this transfer
-// name (without leading slash, never "."). What is found by listing a
-// directory is asked of that directory's Dir, an argument of its Top or, for
-// a name with implied directories, of the last of these. Nothing below an
-// excluded directory is to be looked at.
+// name (without leading slash, never ".").
+//
+// What is found by listing a directory is asked of that directory's Dir. An
+// argument is asked of its Top, and if it is left out its implied directories
+// are not sent either; with implied directories it is then asked again of the
+// last of these. Nothing below an excluded directory is to be looked at.
 func (d *Dir) Excluded(name string, isDir bool) bool {
 	s := subject{name: name, base: name[strings.LastIndexByte(name, '/')+1:], isDir: isDir}
 	return d.verdict(d.list.rules, &s) == excluded

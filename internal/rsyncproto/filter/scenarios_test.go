@@ -186,14 +186,16 @@ func (w *walk) plain(arg string) error {
 	return w.object(w.list.Top(w.tree, root), root, path.Base(full))
 }
 
-// relative sends an argument with -R, after its implied directories; not even
-// these if it is excluded.
+// relative sends an argument with -R after its implied directories. The rules
+// outside of any directory come first: if they leave it out, so they do these.
 func (w *walk) relative(root, name string) error {
 	d := w.list.Top(w.tree, root)
 	if name == "." {
 		return w.contents(d, root, ".")
 	}
-	var parents []string
+	if d.Excluded(name, w.tree.isDir(path.Join(root, name))) {
+		return nil
+	}
 	for i := range len(name) {
 		if name[i] != '/' {
 			continue
@@ -203,13 +205,7 @@ func (w *walk) relative(root, name string) error {
 			return err
 		}
 		d = in
-		parents = append(parents, name[:i]+"/")
-	}
-	if d.Excluded(name, w.tree.isDir(path.Join(root, name))) {
-		return nil
-	}
-	for _, parent := range parents {
-		if !slices.Contains(w.sent, parent) {
+		if parent := name[:i] + "/"; !slices.Contains(w.sent, parent) {
 			w.sent = append(w.sent, parent)
 		}
 	}
