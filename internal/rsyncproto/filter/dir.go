@@ -121,6 +121,8 @@ func (d *Dir) matches(r *rule, s *subject) bool {
 	switch {
 	case r.dirOnly && !s.isDir:
 		return false
+	case r.how == baseEqual: // the most common one
+		return r.text == s.base
 	case r.onBase():
 		return r.match(s.base, s.isDir)
 	case r.anchored:

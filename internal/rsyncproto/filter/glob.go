@@ -343,21 +343,26 @@ func (p elements) table(t string, tails bool) (bool, int) {
 	for j := 0; tails && j < len(t); j++ {
 		reach[j+1] = t[j] == '/'
 	}
-	steps := 0
+	first, steps := 0, 0 // no position before first is reached
 	for i, e := range p.steps {
-		steps += len(t) + 1
+		steps += len(t) + 1 - first
 		if e.star() {
-			for j := range len(t) {
+			for j := first; j < len(t); j++ {
 				if reach[j] && (e.op == opStarStar || t[j] != '/') {
 					reach[j+1] = true
 				}
 			}
 			continue
 		}
-		for j := len(t); j > 0; j-- {
+		for j := len(t); j > first; j-- {
 			reach[j] = reach[j-1] && p.accepts(i, t[j-1])
 		}
-		reach[0] = false
+		reach[first] = false
+		for !reach[first] {
+			if first++; first > len(t) {
+				return false, steps
+			}
+		}
 	}
 	return reach[len(t)], steps
 }
