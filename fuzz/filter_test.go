@@ -94,6 +94,7 @@ func FuzzFilterFile(f *testing.F) {
 		f.Add(rule, []byte("- /a\n+ b\n!\nP c\n# x\r\n. ./g\n: .g\n:e ../.h\n-C\n"), []byte("- b\n-/ /srv/a\n"))
 		f.Add(rule, []byte("-_a !,x :C .C"), []byte("a ! b"))
 		f.Add(rule, []byte(". ./.f\n. /f\n"), []byte("\x00"))
+		f.Add(rule, []byte("\x00a"), []byte("\x00"))
 	}
 	f.Fuzz(func(t *testing.T, rule string, file, other []byte) {
 		if len(rule) == 0 || len(rule) > 5119 || len(file) > filter.MaxFile || len(other) > filter.MaxFile {

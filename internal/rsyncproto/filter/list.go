@@ -99,6 +99,9 @@ func (l *List) AddCVS() {
 }
 
 func (l *List) add(text string, v wire.Version) error {
+	if text = cutNUL(text); text == "" {
+		return nil
+	}
 	f, pattern, err := parseOld(text)
 	if v.ModernFilters() {
 		f, pattern, err = parse(text, 0, origin{})

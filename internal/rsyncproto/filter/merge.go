@@ -17,7 +17,8 @@ const maxDepth = 32
 // ErrNoFile is a Source's answer for a file that counts as absent.
 var ErrNoFile = errors.New("no such filter file")
 
-// Source reads the files of rules in the served tree.
+// Source reads the files of rules in the served tree. It is called by Enter
+// only, by as many goroutines as call that.
 type Source interface {
 	// ReadFile returns the contents of the regular file name, a single
 	// component and never "." or "..", in the directory dir, an absolute
@@ -206,7 +207,7 @@ func (f *file) add(text string, in flags, from origin, depth int) error {
 	if f.left.rules--; f.left.rules < 0 {
 		return from.errorf(text, "too many filter rules")
 	}
-	if len(text) > maxRule {
+	if text = cutNUL(text); text == "" || len(text) > maxRule {
 		return nil
 	}
 	fl, pattern, err := parse(text, in, from)

@@ -76,11 +76,16 @@ const (
 	cvsIgnore = ".cvsignore"
 )
 
-// parse parses one rule. The flags in are those of the rule that names the
+// cutNUL cuts text at a NUL, in a file as on the wire; stock takes it for the
+// end. What is then empty is no rule.
+func cutNUL(text string) string {
+	text, _, _ = strings.Cut(text, "\x00")
+	return text
+}
+
+// parse parses one rule, not empty. The flags in are those of the rule that names the
 // file the text is from, 0 on the wire.
 func parse(text string, in flags, from origin) (flags, string, error) {
-	// A NUL ends the text for stock, in a file as on the wire.
-	text, _, _ = strings.Cut(text, "\x00")
 	if in.has(noPrefixes) {
 		if in.has(cvs) && text == "!" {
 			return clearList, "", nil
@@ -126,7 +131,7 @@ func badModifier(text string, at int, from origin) error {
 	if from.file != "" {
 		return from.errorf(text, "invalid modifier in filter rule")
 	}
-	return from.errorf(text, "invalid modifier '%c' at position %d in filter rule", text[at], at)
+	return from.errorf(text, "invalid modifier '%s' at position %d in filter rule", text[at:at+1], at)
 }
 
 // parseName recognises the name of a rule at the start of text and returns its
@@ -155,9 +160,6 @@ func parseName(text string) (flags, int) {
 		return merge, len(word)
 	case "clear":
 		return clearList, len(word)
-	}
-	if text == "" {
-		return 0, 0
 	}
 	switch text[0] {
 	case '-':
@@ -215,10 +217,9 @@ func (f flags) modifier(c byte, sided bool) (flags, bool) {
 	return 0, false
 }
 
-// parseOld parses a rule of protocol 28 and below, where the two prefixes are
+// parseOld parses a rule, not empty, of protocol 28 and below, where the two prefixes are
 // all there is.
 func parseOld(text string) (flags, string, error) {
-	text, _, _ = strings.Cut(text, "\x00")
 	if text == "!" {
 		return clearList, "", nil
 	}
