@@ -69,14 +69,15 @@ func (x *bracer) expand(lo, hi int) ([]Word, error) {
 		if err != nil {
 			return nil, err
 		}
-		appendAll(out, x.word.slice(literal, i))
+		if err = x.appendAll(out, x.word.slice(literal, i)); err != nil {
+			return nil, err
+		}
 		if out, err = x.product(out, alternatives); err != nil {
 			return nil, err
 		}
 		i, literal = p.end, p.end+1
 	}
-	appendAll(out, x.word.slice(literal, hi))
-	return out, nil
+	return out, x.appendAll(out, x.word.slice(literal, hi))
 }
 
 func (x *bracer) alternatives(open int, p *pair) ([]Word, error) {
@@ -87,39 +88,43 @@ func (x *bracer) alternatives(open int, p *pair) ([]Word, error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(out)+len(words) > MaxArgs {
+			return nil, errTooMany
+		}
 		out = append(out, words...)
 		from = end + 1
 	}
 	return out, nil
 }
 
-// product checks the size of what it is about to make. A pair with one
-// alternative does not exist, so the count bounds the work too.
 func (x *bracer) product(heads, tails []Word) ([]Word, error) {
 	if len(heads)*len(tails) > MaxArgs {
 		return nil, errTooMany
 	}
 	out := make([]Word, 0, len(heads)*len(tails))
-	size := 0
 	for _, h := range heads {
 		for _, t := range tails {
-			w := join(h, t)
-			if size += len(w.text); size > maxExpanded {
-				return nil, errTooMany
+			if err := x.budget.word(len(h.text) + len(t.text)); err != nil {
+				return nil, err
 			}
-			out = append(out, w)
+			out = append(out, join(h, t))
 		}
 	}
 	return out, nil
 }
 
-func appendAll(words []Word, tail Word) {
+// appendAll appends tail to every word, in place.
+func (x *bracer) appendAll(words []Word, tail Word) error {
 	if tail.text == "" {
-		return
+		return nil
 	}
 	for i := range words {
+		if err := x.budget.word(len(words[i].text) + len(tail.text)); err != nil {
+			return err
+		}
 		words[i] = join(words[i], tail)
 	}
+	return nil
 }
 
 // join concatenates two words without touching their memory.

@@ -10,6 +10,7 @@ type budget struct {
 	results int // arguments made so far
 	bytes   int // their length
 	entries int // directory entries looked at
+	words   int // bytes of all words made on the way, with their overhead
 }
 
 var errTooMany = refuse(statusSyntax, CodeLimit, "the arguments stand for more than %d names or %d bytes of them", MaxArgs, maxExpanded)
@@ -18,6 +19,16 @@ func (b *budget) result(name string) error {
 	b.results++
 	b.bytes += len(name)
 	if b.results > MaxArgs || b.bytes > maxExpanded {
+		return errTooMany
+	}
+	return nil
+}
+
+// word counts a word of n bytes made from braces. All of them count, also
+// those of which others were made, so this bounds the time as well.
+func (b *budget) word(n int) error {
+	const overhead = 64
+	if b.words += n + overhead; b.words > 2*maxExpanded {
 		return errTooMany
 	}
 	return nil

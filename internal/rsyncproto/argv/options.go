@@ -154,7 +154,7 @@ var table = []Option{
 	{0, names("inplace"), flag, Honoured, "", on(func(p *Pull) *bool { return &p.Inplace })},
 	{0, names("no-inplace"), flag, Honoured, "", off(func(p *Pull) *bool { return &p.Inplace })},
 	{'b', names("backup"), flag, Honoured, "", on(func(p *Pull) *bool { return &p.Backup })},
-	{0, names("no-backup no-b"), flag, Honoured, "", off(func(p *Pull) *bool { return &p.Backup })},
+	{0, names("no-backup"), flag, Honoured, "", off(func(p *Pull) *bool { return &p.Backup })},
 	{0, names("open-noatime"), flag, Honoured, "", on(func(p *Pull) *bool { return &p.OpenNoATime })},
 	{0, names("no-open-noatime"), flag, Honoured, "", off(func(p *Pull) *bool { return &p.OpenNoATime })},
 	{0, names("checksum-choice cc"), value, Honoured, "", algorithm(func(p *Pull) *string { return &p.ChecksumChoice })},
