@@ -29,7 +29,8 @@ type bracer struct {
 	pairs  map[int]*pair // by the position of "{"
 }
 
-// scan finds the pairs in one pass: "}" closes the nearest open "{".
+// scan finds the pairs in one pass: "}" closes the nearest open "{". As in
+// bash, the outermost "{" waits for an end behind a comma of its own.
 func (x *bracer) scan() error {
 	type opening struct {
 		at     int
@@ -43,6 +44,7 @@ func (x *bracer) scan() error {
 			stack = append(stack, opening{at: i})
 		case x.word.bare(i, ',') && top >= 0:
 			stack[top].commas = append(stack[top].commas, i)
+		case x.word.bare(i, '}') && top == 0 && len(stack[0].commas) == 0:
 		case x.word.bare(i, '}') && top >= 0:
 			if len(stack[top].commas) > 0 {
 				if len(stack) > maxNesting {
