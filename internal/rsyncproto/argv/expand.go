@@ -59,6 +59,9 @@ func (p *Pull) Expand(tree Lister) ([]string, error) {
 	var out []string
 	b := &budget{}
 	for _, w := range p.Args {
+		if w.text == "" {
+			w.text = "." // as in rsync
+		}
 		names, err := expand(w, tree, b)
 		if err != nil {
 			return nil, err
@@ -76,9 +79,6 @@ func (p *Pull) Expand(tree Lister) ([]string, error) {
 
 // expandShell expands a word of the command line.
 func expandShell(w Word, tree Lister, b *budget) ([]string, error) {
-	if w.text == "" {
-		return []string{"."}, b.result(".")
-	}
 	words, err := expandBraces(w, b)
 	if err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func (g *globber) readDir(prefix string, p part, rest []part) error {
 		return nil
 	}
 	entries, _ := g.tree.ReadDir(dir.Follow())
-	if err := g.budget.compare(len(entries)); err != nil {
+	if err := g.budget.compare(len(entries) + 1); err != nil {
 		return err
 	}
 	for i := range entries {
