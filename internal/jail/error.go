@@ -25,6 +25,9 @@ func (e errno) Errno() int { return linuxNumber(e.no) }
 // wrap gives the error of a system call its number; nil stays nil, and what
 // has no number stays as it is.
 func wrap(err error) error {
+	if err == nil {
+		return nil // before errors.As allocates
+	}
 	var no syscall.Errno
 	if errors.As(err, &no) {
 		return errno{no}
@@ -35,12 +38,12 @@ func wrap(err error) error {
 // wrapOSRoot is wrap for the errors of package os, of which some have no error
 // number and are not exported.
 func wrapOSRoot(err error) error {
+	if err == nil {
+		return nil
+	}
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		err = p.Err
-	}
-	if err == nil {
-		return nil
 	}
 	switch err.Error() { // the tests of OSRoot notice when one changes
 	case "path escapes from parent":

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/spf13/afero"
@@ -141,23 +142,41 @@ func (f *aferoFS) ReadDir(p Path) ([]Info, error) {
 	if !fi.IsDir() {
 		return nil, &Error{Op: "readdir", Path: p, Errno: ENOTDIR, Err: errNotDir}
 	}
-	var infos []Info
+	var chunks [][]Info
 	for {
 		list, err := h.Readdir(readdirChunk)
-		at := len(infos)
-		infos = append(infos, make([]Info, len(list))...)
-		for i, fi := range list {
-			if !infos[at+i].setEntry(p, fi) {
-				return infos[:at+i], &Error{Op: "readdir", Path: p, Errno: EIO, Err: ErrName}
-			}
-		}
+		infos, ok := entries(p, list)
+		chunks = append(chunks, infos)
 		switch {
+		case !ok:
+			return join(chunks), &Error{Op: "readdir", Path: p, Errno: EIO, Err: ErrName}
 		case err == io.EOF || err == nil && len(list) == 0:
-			return infos, nil
+			return join(chunks), nil
 		case err != nil:
-			return infos, newError("readdir", p, err)
+			return join(chunks), newError("readdir", p, err)
 		}
 	}
+}
+
+// join makes one slice of the chunks of a listing, of which the last is often
+// empty. Two copies of each Info are less than a growing slice makes.
+func join(chunks [][]Info) []Info {
+	if len(chunks) <= 2 && len(chunks[len(chunks)-1]) == 0 {
+		return chunks[0]
+	}
+	return slices.Concat(chunks...)
+}
+
+// entries describes the entries of the directory dir, up to the first whose
+// name is none that a directory can hold; ok is false when there is one.
+func entries(dir Path, list []fs.FileInfo) (infos []Info, ok bool) {
+	infos = make([]Info, len(list))
+	for i, fi := range list {
+		if !infos[i].setEntry(dir, fi) {
+			return infos[:i], false
+		}
+	}
+	return infos, true
 }
 
 // setEntry fills i with an entry of the directory dir. It reports whether the
