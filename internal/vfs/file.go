@@ -14,6 +14,12 @@ type File struct {
 	info Info
 }
 
+// NewFile makes the File of the regular file p that an FS has opened as r and
+// closes through c.
+func NewFile(p Path, r io.ReaderAt, c io.Closer, info Info) *File {
+	return &File{path: p, r: r, c: c, info: info}
+}
+
 // Info describes the file as it was when it was opened (fstat).
 func (f *File) Info() *Info { return &f.info }
 
