@@ -109,11 +109,11 @@ func (l *login) logEnd(err error) {
 		l.log.Info("Timeout before authentication", "user", l.user)
 	case errors.As(err, &negotiation):
 		l.log.Info("Unable to negotiate", "err", err)
-	case l.tried && (errors.As(err, &auth) || errors.Is(err, io.EOF)):
-		l.log.Info("Connection closed by authenticating user", "user", l.user)
-	case errors.As(err, &auth), errors.Is(err, io.EOF):
-		l.log.Info("Connection closed before authentication")
-	default:
+	case !errors.As(err, &auth) && !errors.As(err, &network) && !errors.Is(err, io.EOF):
 		l.log.Info("Connection failed before authentication", "user", l.user, "err", err)
+	case l.tried:
+		l.log.Info("Connection closed by authenticating user", "user", l.user)
+	default:
+		l.log.Info("Connection closed before authentication")
 	}
 }

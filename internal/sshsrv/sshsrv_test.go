@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -195,5 +196,34 @@ func (s *testServer) wantLog(parts ...string) {
 		if !strings.Contains(s.log.String(), part) {
 			s.t.Errorf("log lacks %q", part)
 		}
+	}
+}
+
+// waitLog waits until the log has a part.
+func (s *testServer) waitLog(part string) {
+	s.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !strings.Contains(s.log.String(), part) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("log lacks %q", part)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (s *testServer) read(name string) []byte {
+	s.t.Helper()
+	data, err := os.ReadFile(filepath.Join(s.dir, name))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return data
+}
+
+// freeze stops a client's process without closing its connection.
+func freeze(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
 	}
 }
