@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -286,17 +287,7 @@ func TestExpandLikeBash(t *testing.T) {
 }
 
 func except(words []string, out ...string) []string {
-	var kept []string
-	for _, w := range words {
-		drop := false
-		for _, o := range out {
-			drop = drop || w == o
-		}
-		if !drop {
-			kept = append(kept, w)
-		}
-	}
-	return kept
+	return slices.DeleteFunc(slices.Clone(words), func(w string) bool { return slices.Contains(out, w) })
 }
 
 // Random words from the bytes that matter, compared with both shells.
@@ -314,7 +305,7 @@ func TestExpandRandomly(t *testing.T) {
 				b[i] = alphabet[random.IntN(len(alphabet))]
 			}
 			command := string(b)
-			if comparable(dir, command) {
+			if isComparable(dir, command) {
 				commands = append(commands, command)
 			}
 		}
@@ -322,9 +313,9 @@ func TestExpandRandomly(t *testing.T) {
 	}
 }
 
-// comparable reports whether a word means the same to us and to a shell: not
+// isComparable reports whether a word means the same to us and to a shell: not
 // what we refuse, and not what depends on the rest of the machine.
-func comparable(dir, command string) bool {
+func isComparable(dir, command string) bool {
 	for _, special := range []string{"..", "[:", "[.", "[=", "//", "{}"} {
 		if strings.Contains(command, special) {
 			return false
