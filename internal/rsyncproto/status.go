@@ -19,7 +19,7 @@ const (
 	exitOK          = 0
 	exitSyntax      = 1  // RERR_SYNTAX
 	exitProtocol    = 2  // RERR_PROTOCOL
-	exitFileSelect  = 3  // RERR_FILESELECT
+	ExitFileSelect  = 3  // RERR_FILESELECT; also for a root that cannot be opened
 	exitUnsupported = 4  // RERR_UNSUPPORTED
 	exitSocketIO    = 10 // RERR_SOCKETIO
 	exitStream      = 12 // RERR_STREAMIO
@@ -33,7 +33,7 @@ const (
 var exitText = map[int]string{
 	exitSyntax:      "syntax or usage error",
 	exitProtocol:    "protocol incompatibility",
-	exitFileSelect:  "errors selecting input/output files, dirs",
+	ExitFileSelect:  "errors selecting input/output files, dirs",
 	exitUnsupported: "requested action not supported",
 	exitStream:      "error in rsync protocol data stream",
 	exitSignal:      "received SIGINT, SIGTERM, or SIGHUP",
@@ -134,7 +134,7 @@ func (s *session) status(err error) int {
 		return s.fail(exitSyntax, rules.Error()+"\n")
 	case errors.As(err, &base):
 		s.errorXfer(base.Error() + "\n")
-		return s.fail(exitFileSelect, "")
+		return s.fail(ExitFileSelect, "")
 	case errors.As(err, &version), errors.Is(err, errNotRsync):
 		return s.fail(exitProtocol, err.Error()+"\n")
 	case errors.As(err, &name):
