@@ -9,7 +9,7 @@
 # does not start; an empty directory would be served, and a client with
 # --delete would empty its copy.
 FROM scratch
-COPY bin/image/rrserve /rrserve
+COPY bin/image/root/ /
 # An empty directory that belongs to the server: a new volume takes its owner.
 COPY --chown=65532:65532 bin/image/state/ /var/lib/
 ENV RRSERVE_ROOT=/data \

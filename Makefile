@@ -100,7 +100,10 @@ image: image-root ## a container image FROM scratch; needs buildah
 .PHONY: image-root
 image-root: export GOOS := linux
 image-root: build ## what the Dockerfile copies, for other builders
-	@rm -rf bin/image && mkdir -p bin/image/state/rrserve && cp bin/rrserve bin/image/rrserve
+	@rm -rf bin/image
+	@install -d -m 0755 bin/image/root/var/lib
+	@install -d -m 0700 bin/image/state/rrserve
+	@install -m 0755 bin/rrserve bin/image/root/rrserve
 
 .PHONY: test-image
 test-image: image ## start the image without capabilities on a read-only root and pull from it
