@@ -117,6 +117,11 @@ test-units: ## systemd's own opinion of the units
 install: build ## the binary and the systemd unit, below PREFIX and UNITDIR
 	install -D -m 0755 bin/rrserve $(DESTDIR)$(PREFIX)/bin/rrserve
 	install -D -m 0644 packaging/systemd/rrserve.service $(DESTDIR)$(UNITDIR)/rrserve.service
+	install -d -m 0755 $(DESTDIR)/etc/rrserve
+
+.PHONY: install-read-all
+install-read-all: ## let the service read files of every owner
+	install -D -m 0644 packaging/systemd/read-all.conf $(DESTDIR)$(UNITDIR)/rrserve.service.d/read-all.conf
 
 .PHONY: clean
 clean: ## remove what the other targets made
