@@ -1,0 +1,223 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rrserve/internal/rrtest"
+)
+
+// command is one client command line of the differential test. In line, words
+// are separated by blanks, '...' quotes, and these stand for folders:
+//
+//	rr:/X  :/X  X beneath the served directory, written absolutely; the real
+//	            rsync gets the directory's own name in front
+//	DST         the destination, an own one for each server
+//	REF         a copy of the source beside the destination
+//	AUX         lists and pattern files of fixture.aux
+type command struct {
+	name string
+	dst  string // what DST holds before: empty, copy or edited
+	line string
+	opt  compareOption
+}
+
+// What a destination holds before the run.
+const (
+	empty  = ""       // nothing
+	copied = "copy"   // a faithful copy of the source
+	edited = "edited" // the copy changed in every way, see editTree
+)
+
+type compareOption int
+
+const (
+	// anyOrder compares the lines of standard output sorted: the client's
+	// generator and receiver print them as two processes.
+	anyOrder compareOption = 1 << iota
+	// withAtimes compares access times.
+	withAtimes
+)
+
+// fixture is what all cases of a differential test share, and do not change.
+type fixture struct {
+	src, copy, edited, aux string
+	servers                [2]*rrtest.Server // the reference, the server under test
+}
+
+func newFixture(t *testing.T, opts ...rrtest.Option) *fixture {
+	t.Helper()
+	dir := rrtest.TempDir(t)
+	f := &fixture{src: dir + "/src", copy: dir + "/copy", edited: dir + "/edited", aux: dir + "/aux"}
+	rrtest.RichTree(t, f.src)
+	duplicate(t, f.src, f.copy)
+	duplicate(t, f.src, f.edited)
+	editTree(t, f.edited)
+	makeAux(t, f.aux)
+	f.servers = [2]*rrtest.Server{rrtest.Sshd(t, f.src, opts...), rrtest.UnderTest(t, f.src, opts...)}
+	return f
+}
+
+// duplicate copies a tree on the local machine, with everything it has.
+func duplicate(t *testing.T, from, to string) {
+	t.Helper()
+	if out, err := exec.Command("cp", "-a", "--", from, to).CombinedOutput(); err != nil {
+		t.Fatalf("cp -a: %v\n%s", err, out)
+	}
+}
+
+func TestDifferential(t *testing.T) {
+	f := newFixture(t)
+	names := make(map[string]bool)
+	for _, c := range slices.Concat(basicCommands, sourceCommands, deleteCommands, transferCommands, filterCommands, linkCommands) {
+		if names[c.name] {
+			t.Fatalf("two cases are called %q", c.name)
+		}
+		names[c.name] = true
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f.compare(t, c, "rsync")
+		})
+	}
+}
+
+// TestDifferentialOldClient runs the commonest lines with rsync 3.2.7, which
+// speaks protocol 31 and sends other arguments.
+func TestDifferentialOldClient(t *testing.T) {
+	client := oldClient(t)
+	f := newFixture(t)
+	for _, c := range slices.Concat(basicCommands, sourceCommands, transferCommands) {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f.compare(t, c, client)
+		})
+	}
+}
+
+// oldClient is the second client that test/deps.sh unpacks.
+func oldClient(t *testing.T) string {
+	t.Helper()
+	name, err := filepath.Abs("../.cache/rsync-3.2.7/usr/bin/rsync")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(name); err != nil {
+		t.Fatalf("the second client is missing, run test/deps.sh: %v", err)
+	}
+	return name
+}
+
+// outcome is what one run left behind, ready to be compared.
+type outcome struct {
+	code           int
+	stdout, stderr string
+	tree           rrtest.Snapshot
+	raw            rrtest.Result
+}
+
+func (f *fixture) compare(t *testing.T, c command, client string) {
+	t.Helper()
+	want := f.run(t, c, client, f.servers[0])
+	got := f.run(t, c, client, f.servers[1])
+	var report []string
+	if want.code != got.code {
+		report = append(report, fmt.Sprintf("exit code %d, want %d", got.code, want.code))
+	}
+	report = append(report, diffLines("stdout", want.stdout, got.stdout)...)
+	report = append(report, diffLines("stderr", want.stderr, got.stderr)...)
+	for _, d := range first(rrtest.Diff(want.tree, got.tree), 15) {
+		report = append(report, "tree: "+d)
+	}
+	if len(report) > 0 {
+		t.Errorf("%s\n%s\n- reference, + %s; its stderr:\n%s", c.line, strings.Join(report, "\n"), f.servers[1].Name, got.raw.Stderr)
+	}
+}
+
+func (f *fixture) run(t *testing.T, c command, client string, s *rrtest.Server) outcome {
+	t.Helper()
+	work := rrtest.TempDir(t)
+	dst := work + "/dst"
+	switch c.dst {
+	case copied:
+		duplicate(t, f.copy, dst)
+	case edited:
+		duplicate(t, f.edited, dst)
+	default:
+		if err := os.Mkdir(dst, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if strings.Contains(c.line, "REF") {
+		duplicate(t, f.copy, work+"/REF")
+	}
+	begin := time.Now().Add(-time.Second)
+	root := ""
+	if s.Name == "sshd" {
+		root = f.src
+	}
+	res := rrtest.Client{Server: s, Rsync: client}.Run(t, f.words(c.line, root, work)...)
+	tree, err := rrtest.Take(dst, rrtest.Aspects{FreshAfter: begin, Links: true, Xattrs: true, Atimes: c.opt&withAtimes != 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := normalizer{src: f.src, work: work, aux: f.aux}
+	out := outcome{code: res.Code, stdout: n.stdout(res.Stdout), stderr: n.stderr(res.Stderr), tree: tree, raw: res}
+	if c.opt&anyOrder != 0 {
+		out.stdout = sortLines(out.stdout)
+	}
+	os.RemoveAll(work)
+	return out
+}
+
+// words splits a command line and puts the folders in.
+func (f *fixture) words(line, root, work string) []string {
+	words := splitWords(line)
+	for i, w := range words {
+		if rest, ok := strings.CutPrefix(w, "rr:/"); ok {
+			w = "rr:" + root + "/" + rest
+		} else if rest, ok := strings.CutPrefix(w, ":/"); ok {
+			w = ":" + root + "/" + rest
+		}
+		words[i] = strings.NewReplacer("DST", work+"/dst", "REF", work+"/REF", "AUX", f.aux).Replace(w)
+	}
+	return words
+}
+
+// splitWords splits at blanks; '...' keeps them.
+func splitWords(line string) []string {
+	var words []string
+	var word strings.Builder
+	quoted, begun := false, false
+	for _, r := range line {
+		switch {
+		case r == '\'':
+			quoted, begun = !quoted, true
+		case r == ' ' && !quoted:
+			if begun {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			begun = false
+		default:
+			word.WriteRune(r)
+			begun = true
+		}
+	}
+	if begun {
+		words = append(words, word.String())
+	}
+	return words
+}
+
+func first(lines []string, n int) []string {
+	if len(lines) > n {
+		return append(lines[:n:n], fmt.Sprintf("... and %d more", len(lines)-n))
+	}
+	return lines
+}

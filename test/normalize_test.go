@@ -1,0 +1,101 @@
+package test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// normalizer removes from a client's output what may differ between two
+// correct servers:
+//
+//   - names of the served directory: rsync knows where the directory is,
+//     rrserve's paths are virtual, so "/tmp/x/src/a" is "/a" and "/tmp/x/src" is "/"
+//   - names of the destination, which is another one each time
+//   - byte counts of the connection, times, speeds: compression and buffering
+//     are the server's own business
+//   - which process speaks and the line of its source: "[sender] ",
+//     "at main.c(1865)"
+//   - the order of standard error, which two processes write
+type normalizer struct {
+	src, work, aux string
+}
+
+func (n normalizer) paths(s string) string {
+	return strings.NewReplacer(
+		n.work+"/dst", "DST", n.work, "WORK", n.aux, "AUX",
+		n.src+"/", "/", n.src, "/", strings.TrimPrefix(n.src, "/")+"/", "",
+	).Replace(s)
+}
+
+var (
+	sentLine     = regexp.MustCompile(`(?m)^sent .* bytes  received .* bytes  .*bytes/sec$`)
+	speedup      = regexp.MustCompile(`speedup is [0-9.,KMG]+`)
+	byteCounts   = regexp.MustCompile(`(?m)^(Total bytes (?:sent|received)|File list size|File list (?:generation|transfer) time): .*$`)
+	progressLine = regexp.MustCompile(`[0-9.,]+[kKMG]?B/s +[0-9]+:[0-9]{2}:[0-9]{2}`)
+	sourceLine   = regexp.MustCompile(`at [a-z0-9_]+\.c\([0-9]+\)`)
+	closedBytes  = regexp.MustCompile(`\([0-9]+ bytes received so far\)`)
+)
+
+func (n normalizer) stdout(s string) string {
+	s = n.paths(s)
+	s = sentLine.ReplaceAllString(s, "sent N bytes  received N bytes")
+	s = speedup.ReplaceAllString(s, "speedup is N")
+	s = byteCounts.ReplaceAllString(s, "$1: N")
+	s = progressLine.ReplaceAllString(s, "RATE")
+	return n.messages(s)
+}
+
+func (n normalizer) stderr(s string) string { return sortLines(n.messages(n.paths(s))) }
+
+func (n normalizer) messages(s string) string {
+	s = strings.ReplaceAll(s, "[sender] ", "")
+	s = sourceLine.ReplaceAllString(s, "at SOURCE")
+	return closedBytes.ReplaceAllString(s, "(N bytes received so far)")
+}
+
+func sortLines(s string) string {
+	lines := strings.Split(strings.TrimSuffix(s, "\n"), "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// diffLines reports the first places where two outputs differ.
+func diffLines(what, want, got string) []string {
+	if want == got {
+		return nil
+	}
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	missing, surplus := subtract(w, g), subtract(g, w)
+	if len(missing)+len(surplus) == 0 {
+		for i := range w {
+			if w[i] != g[i] {
+				return []string{fmt.Sprintf("%s: same lines in another order, from line %d:\n  - %s\n  + %s", what, i+1, w[i], g[i])}
+			}
+		}
+	}
+	var out []string
+	for _, l := range first(missing, 15) {
+		out = append(out, what+": - "+l)
+	}
+	for _, l := range first(surplus, 15) {
+		out = append(out, what+": + "+l)
+	}
+	return out
+}
+
+// subtract returns the lines of a that b lacks, counting repetitions.
+func subtract(a, b []string) []string {
+	count := make(map[string]int)
+	for _, l := range b {
+		count[l]++
+	}
+	var out []string
+	for _, l := range a {
+		if count[l]--; count[l] < 0 {
+			out = append(out, l)
+		}
+	}
+	return out
+}
