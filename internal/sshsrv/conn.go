@@ -69,6 +69,7 @@ func (c *conn) login() (<-chan ssh.NewChannel, <-chan *ssh.Request, bool) {
 		return nil, nil, false
 	}
 	c.net.SetDeadline(time.Time{})
+	c.net.encrypted.Store(true)
 	c.ssh = sc
 	c.key = acceptedKey(sc.Permissions)
 	algorithms := ssh.NegotiatedAlgorithms{}
@@ -148,18 +149,6 @@ func refuseAll(requests <-chan *ssh.Request) {
 	for r := range requests {
 		r.Reply(false, nil)
 	}
-}
-
-// watchedConn counts reads, so that silence can be told.
-type watchedConn struct {
-	net.Conn
-	reads atomic.Uint64
-}
-
-func (c *watchedConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	c.reads.Add(1)
-	return n, err
 }
 
 // keepAlive sends a request in each interval and ends the connection after

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -94,11 +95,22 @@ func TestNothingElse(t *testing.T) {
 // dial logs in with x/crypto's client, which can be made to misbehave.
 func (s *testServer) dial() *ssh.Client {
 	s.t.Helper()
+	c, _ := s.dialWith(ssh.Config{})
+	return c
+}
+
+func (s *testServer) dialWith(algorithms ssh.Config) (*ssh.Client, net.Conn) {
+	s.t.Helper()
 	signer, err := ssh.ParsePrivateKey(s.read("ed25519"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	c, err := ssh.Dial("tcp", s.addr.String(), &ssh.ClientConfig{
+	nc, err := net.Dial("tcp", s.addr.String())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	conn, channels, requests, err := ssh.NewClientConn(nc, s.addr.String(), &ssh.ClientConfig{
+		Config:          algorithms,
 		User:            "u",
 		Auth:            []ssh.AuthMethod{ssh.PublicKeys(signer)},
 		HostKeyCallback: ssh.InsecureIgnoreHostKey(),
@@ -106,8 +118,9 @@ func (s *testServer) dial() *ssh.Client {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	c := ssh.NewClient(conn, channels, requests)
 	s.t.Cleanup(func() { c.Close() })
-	return c
+	return c, nc
 }
 
 // open opens a session channel and returns it with the exit status that comes,

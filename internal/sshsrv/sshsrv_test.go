@@ -37,7 +37,7 @@ func (l *lockedBuffer) String() string {
 
 // testServer is a running server with a client's files beside it.
 type testServer struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	addr   *net.TCPAddr
 	keys   string // authorized_keys, read at each login
@@ -49,7 +49,7 @@ type testServer struct {
 
 // start runs a server on a loopback port until the test ends. The key "ed25519"
 // may log in.
-func start(t *testing.T, h Handler, change func(*Config)) *testServer {
+func start(t testing.TB, h Handler, change func(*Config)) *testServer {
 	t.Helper()
 	dir := t.TempDir()
 	s := &testServer{t: t, dir: dir, keys: filepath.Join(dir, "authorized_keys"), log: &lockedBuffer{}, served: make(chan error, 1)}
