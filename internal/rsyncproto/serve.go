@@ -100,6 +100,11 @@ func Serve(ctx context.Context, c Config) Result {
 		c.Now = time.Now
 	}
 	s := &session{Config: c, ctx: ctx, timedOut: make(chan struct{})}
+	defer func() {
+		if s.in != nil {
+			s.in.close()
+		}
+	}()
 	return s.finish(s.run())
 }
 
@@ -110,7 +115,6 @@ func (s *session) run() error {
 	}
 	s.pull = pull
 	s.in = newInbox(s.Stdin, s.flush)
-	defer s.in.close()
 	s.r = wire.NewReader(s.in)
 	if pull.Secluded {
 		if err := pull.ReadSecluded(s.r); err != nil {
@@ -254,7 +258,7 @@ func (s *session) sources(args []string) iter.Seq[flist.Source] {
 			if s.r.Err() != nil || len(name) == 0 {
 				break
 			}
-			if !yield(flist.Source{Base: args[0], Name: flist.CleanListed(string(name))}) {
+			if !yield(flist.Source{Base: args[0], Name: flist.CleanListed(string(name), s.pull.Relative)}) {
 				return
 			}
 		}

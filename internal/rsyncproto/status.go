@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"rrserve/internal/rsyncproto/argv"
 	"rrserve/internal/rsyncproto/delta"
@@ -179,24 +180,37 @@ func (s *session) fail(code int, text string) int {
 		io.WriteString(s.Stderr, text)
 		return code
 	}
-	if s.v.ErrorExit() {
-		// Clients that are told the code leave the last line to us.
-		text += fmt.Sprintf("rsync error: %s (code %d) [sender=rrserve]\n", exitText[code], code)
-	}
 	tag := wire.Error
 	if !s.v.Varints() {
 		tag = wire.ErrorXfer
 	}
-	s.w.Text(tag, text)
+	if text != "" {
+		s.w.Text(tag, text)
+	}
 	switch {
 	case s.v.ErrorExit():
+		// Clients that are told the code leave the last line to us.
+		s.w.Text(tag, fmt.Sprintf("rsync error: %s (code %d) [sender=rrserve]\n", exitText[code], code))
 		s.w.MessageInt(wire.ErrorExit, int32(code))
+		s.drain()
 	case !s.listed && s.list == nil:
 		s.sendNothing()
 	}
 	s.w.Flush()
 	return code
 }
+
+// drain drops what the client still sends, so that it reads our last words
+// before it finds the connection closed.
+func (s *session) drain() {
+	s.w.Flush()
+	stop := time.AfterFunc(drainTime, s.Abort)
+	defer stop.Stop()
+	io.Copy(io.Discard, s.in)
+}
+
+// drainTime bounds how long a client may take to end after it was told to.
+const drainTime = 10 * time.Second
 
 // sendNothing sends an empty list, after which clients of protocols without
 // MSG_ERROR_EXIT take our exit status.

@@ -43,7 +43,7 @@ func (b *Builder) source(p place) error {
 
 // wanted decides whether and how the entry of a source is sent.
 func (b *Builder) wanted(d *dir, base string, p place, it *item) bool {
-	if p.contents {
+	if p.contents || b.o.CopyLinks {
 		it.bits |= isFollowed // "dir/" stands for what a link leads to
 	}
 	if base != "." && !b.follow(d, base, it) {
@@ -150,11 +150,15 @@ func (b *Builder) examine(root vfs.Path, p place) (info vfs.Info, ok bool) {
 		b.problem(LinkStat, joinName(root, rel), err)
 		return info, false
 	}
-	if p.contents {
+	if p.contents || b.o.CopyLinks {
 		at = at.Follow()
 	}
 	info, err = b.o.FS.Lstat(at)
-	if err == nil {
+	switch {
+	case err == nil && p.name == "." && !info.IsDir():
+		b.problem(ChangeDir, at.String(), notDirectory(at))
+		return info, false
+	case err == nil:
 		return info, true
 	}
 	if rootErr := b.enterable(root); rootErr != nil {
@@ -190,9 +194,13 @@ func (b *Builder) enterable(p vfs.Path) error {
 		return err
 	}
 	if !info.IsDir() {
-		return &vfs.Error{Op: "chdir", Path: p, Errno: vfs.ENOTDIR, Err: errors.New("not a directory")}
+		return notDirectory(p)
 	}
 	return nil
+}
+
+func notDirectory(p vfs.Path) error {
+	return &vfs.Error{Op: "chdir", Path: p, Errno: vfs.ENOTDIR, Err: errors.New("not a directory")}
 }
 
 // excludedUnseen reports whether a name that cannot be examined is excluded

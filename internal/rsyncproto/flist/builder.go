@@ -280,9 +280,7 @@ func (b *Builder) follow(d *dir, base string, it *item) bool {
 	in, err := b.o.FS.Lstat(p.Follow())
 	switch {
 	case err != nil && must:
-		if !d.excluded(base, false) {
-			b.problem(NoReferent, p.String(), err)
-		}
+		b.unfollowed(d, base, p, err)
 		return false
 	case err != nil || !must && !in.IsDir():
 		return true
@@ -291,6 +289,17 @@ func (b *Builder) follow(d *dir, base string, it *item) bool {
 	it.info = in
 	it.bits |= isFollowed
 	return true
+}
+
+// unfollowed reports a link that had to be followed and could not be.
+func (b *Builder) unfollowed(d *dir, base string, p vfs.Path, err error) {
+	switch {
+	case d.excluded(base, false):
+	case errno(err) == vfs.ENOENT:
+		b.problem(NoReferent, p.String(), err)
+	default:
+		b.problem(ReadlinkStat, p.String(), err)
+	}
 }
 
 // inside returns the directory e as a place whose entries are listed.

@@ -117,6 +117,7 @@ func TestPlace(t *testing.T) {
 		{"", "/srv/x", true, place{name: "/srv/x"}},
 		{"", "/", true, place{name: "/.", contents: true}},
 		{"", "/srv/./x/y", true, place{root: "/srv/", name: "x/y"}},
+		{"base", "a/./d/f", true, place{root: "base/a/", name: "d/f"}},
 		{"base", "d/f", true, place{root: "base", name: "d/f"}},
 		{"base", "./d/f", true, place{root: "base", name: "d/f", dot: true}},
 	} {
@@ -131,8 +132,13 @@ func TestCleanListed(t *testing.T) {
 		"a": "a", "/a/b": "a/b", "a//b": "a/b", "a/./b": "a/b", "./a": "./a", "a/": "a/", "a/.": "a/",
 		"../../etc/passwd": "etc/passwd", "a/../b": "b", "a/../../../b": "b", "..": ".", "/": ".", ".": ".", "./": ".",
 	} {
-		if got := CleanListed(in); got != want {
+		if got := CleanListed(in, false); got != want {
 			t.Errorf("CleanListed(%q) = %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{"a/./b": "a/./b", "/a/./b/./c/": "a/./b/c/", "../a/../b/./../c": "b/./c", "a/b": "a/b"} {
+		if got := CleanListed(in, true); got != want {
+			t.Errorf("CleanListed(%q) with -R = %q, want %q", in, got, want)
 		}
 	}
 }

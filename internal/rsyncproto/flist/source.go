@@ -30,10 +30,7 @@ func (s Source) place(relative bool) place {
 	if relative {
 		return s.relativePlace()
 	}
-	name := s.Name
-	if s.Base != "" {
-		name = s.Base + "/" + name
-	}
+	name := join(s.Base, s.Name)
 	switch {
 	case name == "" || name == ".":
 		return place{name: ".", contents: true}
@@ -49,8 +46,8 @@ func (s Source) place(relative bool) place {
 func (s Source) relativePlace() place {
 	p := place{root: s.Base}
 	name := s.Name
-	if i := strings.Index(name, "/./"); i >= 0 && s.Base == "" {
-		p.root, name = name[:i+1], name[i+3:]
+	if i := strings.Index(name, "/./"); i >= 0 {
+		p.root, name = join(s.Base, name[:i+1]), name[i+3:]
 	} else if rest, ok := strings.CutPrefix(name, "./"); ok {
 		p.dot = strings.Trim(rest, "/.") != ""
 		name = rest
@@ -69,6 +66,13 @@ func (s Source) relativePlace() place {
 	return p
 }
 
+func join(base, name string) string {
+	if base == "" {
+		return name
+	}
+	return base + "/" + name
+}
+
 // clean drops empty and "." components.
 func clean(name string) string {
 	var parts []string
@@ -82,8 +86,15 @@ func clean(name string) string {
 
 // CleanListed cleans a name of --files-from as stock servers do: ".." is
 // resolved in the text and never leaves the base directory, leading slashes are
-// dropped, a trailing slash and a leading "./" stay.
-func CleanListed(name string) string {
+// dropped, a trailing slash, a leading "./" and with -R the first "/./" stay.
+func CleanListed(name string, relative bool) string {
+	if root, rest, ok := strings.Cut(name, "/./"); ok && relative {
+		return cleanListed(root) + "/./" + cleanListed(rest)
+	}
+	return cleanListed(name)
+}
+
+func cleanListed(name string) string {
 	var parts []string
 	for part := range strings.SplitSeq(name, "/") {
 		switch part {
