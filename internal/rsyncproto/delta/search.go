@@ -162,9 +162,6 @@ func (m *search) allowed(i int32) bool {
 // none.
 func (m *search) find(p []byte) int32 {
 	weak := m.window.weak()
-	if !m.index.may(weak) {
-		return none
-	}
 	var strong []byte // computed once, for the first candidate
 	is := func(i int32) bool {
 		if strong == nil {
