@@ -91,8 +91,7 @@ func TestWorkIsBounded(t *testing.T) {
 		blocks = append(blocks, lookalike(n, i))
 	}
 	var out counter
-	m := newSearch(signatures(t, c, blocks), checksum.NewBlock(c), &out, false)
-	m.budget = workLimit(size)
+	m := NewSender(c).newSearch(signatures(t, c, blocks), size, &out, false)
 	file := make([]byte, size)
 	rest, err := m.chunk(file)
 	if err != nil || len(rest) != 0 {
@@ -114,8 +113,7 @@ func TestGoneBlocksLeaveTheChain(t *testing.T) {
 	zero := make([]byte, n)
 	s := signatures(t, c, slices.Repeat([][]byte{zero}, count))
 	var out counter
-	m := newSearch(s, checksum.NewBlock(c), &out, true)
-	m.budget = workLimit(0)
+	m := NewSender(c).newSearch(s, n*count+1, &out, true)
 	before := m.budget
 	// One byte in front: no block is at its own offset, and each is used or gone
 	// after the output has passed it.

@@ -16,7 +16,7 @@ type index struct {
 	// block has them. small is enough for the files of some hundred megabytes that
 	// make up most transfers; its size is a constant for the sake of the loop that
 	// asks it. large has 16 to 32 bits for each block, up to 4 MiB.
-	small *[smallBits / 64]uint64
+	small *smallFilter
 	large []uint64
 	// heads and next chain the blocks of one bucket in ascending order. Both hold
 	// block numbers, or none.
@@ -33,7 +33,11 @@ const (
 	maxLargeLog = 25 // the number of bits of a hash that the large one looks at
 )
 
-func newIndex(weak []uint32) *index {
+type smallFilter [smallBits / 64]uint64
+
+// newIndex returns the index of blocks with these weak sums. It clears and
+// keeps small if that filter will do.
+func newIndex(weak []uint32, small *smallFilter) *index {
 	n := bits.Len(uint(len(weak))) // 2^(n-1) <= len(weak) < 2^n
 	x := &index{
 		weak:      weak,
@@ -43,7 +47,8 @@ func newIndex(weak []uint32) *index {
 		next:      make([]int32, len(weak)),
 	}
 	if len(weak) <= smallBlocks {
-		x.small = new([smallBits / 64]uint64)
+		clear(small[:])
+		x.small = small
 	} else {
 		x.large = make([]uint64, 1<<min(n+4, maxLargeLog)/64)
 	}

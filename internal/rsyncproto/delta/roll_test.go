@@ -14,7 +14,7 @@ func TestRollIsWeak(t *testing.T) {
 	for i, n := range []int{1, 2, 7, 64, 700, 2999, 3000} {
 		blocks := []int{1, smallBlocks + 1}[i%2]
 		// A filter that lets everything through stops at each byte.
-		x := newIndex(make([]uint32, blocks))
+		x := newIndex(make([]uint32, blocks), new(smallFilter))
 		if x.small != nil {
 			for i := range x.small {
 				x.small[i] = ^uint64(0)
@@ -49,7 +49,7 @@ func BenchmarkRoll(b *testing.B) {
 		for i := range p {
 			p[i] = byte(r.Uint32())
 		}
-		x := newIndex(weak)
+		x := newIndex(weak, new(smallFilter))
 		b.Run(map[int]string{100: "100", 8192: "8K", 128 << 10: "128K", 1 << 20: "1M"}[blocks], func(b *testing.B) {
 			b.SetBytes(int64(len(p)))
 			for b.Loop() {
