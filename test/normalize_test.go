@@ -12,6 +12,8 @@ import (
 //
 //   - names of the served directory: rsync knows where the directory is,
 //     rrserve's paths are virtual, so "/tmp/x/src/a" is "/a" and "/tmp/x/src" is "/"
+//   - the slash in front of a name in a module: a daemon leaves it out when it
+//     speaks of the top
 //   - names of the destination, which is another one each time
 //   - byte counts of the connection, times, speeds: compression and buffering
 //     are the server's own business
@@ -35,6 +37,7 @@ var (
 	byteCounts   = regexp.MustCompile(`(?m)^(Total bytes (?:sent|received)|File list size|File list (?:generation|transfer) time): .*$`)
 	progressLine = regexp.MustCompile(`[0-9.,]+[kKMG]?B/s +[0-9]+:[0-9]{2}:[0-9]{2}`)
 	sourceLine   = regexp.MustCompile(`at [a-z0-9_]+\.c\([0-9]+\)`)
+	inModule     = regexp.MustCompile(`"/?([^"]*)" \(in src\)`)
 	closedBytes  = regexp.MustCompile(`\([0-9]+ bytes received so far\)`)
 )
 
@@ -52,6 +55,7 @@ func (n normalizer) stderr(s string) string { return sortLines(n.messages(n.path
 func (n normalizer) messages(s string) string {
 	s = strings.ReplaceAll(s, "[sender] ", "")
 	s = sourceLine.ReplaceAllString(s, "at SOURCE")
+	s = inModule.ReplaceAllString(s, `"/$1" (in src)`)
 	return closedBytes.ReplaceAllString(s, "(N bytes received so far)")
 }
 

@@ -25,6 +25,7 @@ type options struct {
 	maxSessions    int
 	drainTime      time.Duration
 	readOnly       bool
+	noProbes       bool
 	logFormat      string
 	logLevel       string
 
@@ -43,6 +44,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.IntVar(&o.maxSessions, "max-sessions", sshsrv.DefaultMaxSessions, "serve at most `N` transfers at once")
 	f.DurationVar(&o.drainTime, "drain-time", sshsrv.DefaultDrain, "when told to stop, wait this `TIME` for running transfers")
 	f.BoolVar(&o.readOnly, "read-only", true, "accepted, and always on")
+	f.BoolVar(&o.noProbes, "no-probes", false, "refuse the commands that backup tools try before a pull, such as true and test -d")
 	f.StringVar(&o.logFormat, "log-format", "text", "log in this `FORMAT`: text or json")
 	f.StringVar(&o.logLevel, "log-level", "info", "log from this `LEVEL` on: debug, info, warn or error")
 }

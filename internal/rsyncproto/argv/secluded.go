@@ -12,12 +12,9 @@ import "rrserve/internal/rsyncproto/wire"
 // MaxArg bytes; at most MaxArgs strings and 4 MiB are read. The error is a
 // *Refusal or the Reader's.
 func (p *Pull) ReadSecluded(r *wire.Reader) error {
-	words, err := readStrings(r)
+	words, err := secludedWords(r)
 	if err != nil {
 		return err
-	}
-	if len(words) > 0 {
-		words = words[1:] // the program's name
 	}
 	if refusal := p.options(words); refusal != nil {
 		return refusal
@@ -26,10 +23,21 @@ func (p *Pull) ReadSecluded(r *wire.Reader) error {
 	return nil
 }
 
-func readStrings(r *wire.Reader) ([]Word, error) {
+// secludedWords reads the arguments without the program's name.
+func secludedWords(r *wire.Reader) ([]Word, error) {
+	words, err := readStrings(r, r.CString)
+	if len(words) > 0 {
+		words = words[1:]
+	}
+	return words, err
+}
+
+// readStrings reads arguments up to an empty one, each with next, a method of
+// r. The error is a *Refusal or the Reader's.
+func readStrings(r *wire.Reader, next func(what string, limit int) []byte) ([]Word, error) {
 	var words []Word
 	for size := 0; ; {
-		text := r.CString("secluded argument", MaxArg)
+		text := next("argument", MaxArg)
 		if err := r.Err(); err != nil {
 			return nil, err
 		}
