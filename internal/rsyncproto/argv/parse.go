@@ -31,6 +31,8 @@ func Parse(command string) (*Pull, error) {
 	}
 	refusal := p.options(words[server:])
 	switch {
+	case slices.ContainsFunc(words[server:], func(w Word) bool { return w.text == "--daemon" }):
+		return nil, refuse(statusSyntax, CodeDaemon, "a daemon answers to nothing but: rsync --server --daemon .")
 	case !p.sender:
 		return nil, refuse(statusSyntax, CodeReadOnly, "sending to read-only server not allowed")
 	case refusal != nil:
