@@ -53,14 +53,18 @@ type fixture struct {
 
 func newFixture(t *testing.T, opts ...rrtest.Option) *fixture {
 	t.Helper()
-	dir := rrtest.TempDir(t)
+	dir := rrtest.ScratchDir(t)
 	f := &fixture{src: dir + "/src", copy: dir + "/copy", edited: dir + "/edited", aux: dir + "/aux"}
 	rrtest.RichTree(t, f.src)
 	duplicate(t, f.src, f.copy)
 	duplicate(t, f.src, f.edited)
 	editTree(t, f.edited)
 	makeAux(t, f.aux)
-	f.servers = [2]*rrtest.Server{rrtest.Sshd(t, f.src, opts...), rrtest.UnderTest(t, f.src, opts...)}
+	reference := rrtest.Sshd(t, f.src, opts...)
+	if err := reference.Multiplex(); err != nil {
+		t.Fatal(err)
+	}
+	f.servers = [2]*rrtest.Server{reference, rrtest.UnderTest(t, f.src, opts...)}
 	return f
 }
 
@@ -72,10 +76,14 @@ func duplicate(t *testing.T, from, to string) {
 	}
 }
 
+func allCommands() []command {
+	return slices.Concat(basicCommands, sourceCommands, deleteCommands, transferCommands, filterCommands, linkCommands)
+}
+
 func TestDifferential(t *testing.T) {
 	f := newFixture(t)
 	names := make(map[string]bool)
-	for _, c := range slices.Concat(basicCommands, sourceCommands, deleteCommands, transferCommands, filterCommands, linkCommands) {
+	for _, c := range allCommands() {
 		if names[c.name] {
 			t.Fatalf("two cases are called %q", c.name)
 		}
@@ -87,13 +95,21 @@ func TestDifferential(t *testing.T) {
 	}
 }
 
-// TestDifferentialOldClient runs the commonest lines with rsync 3.2.7, which
-// speaks protocol 31 and sends other arguments.
+// TestDifferentialOldClient runs some of the lines with Debian's rsync 3.2.7,
+// which sends other arguments and negotiates on its own terms.
 func TestDifferentialOldClient(t *testing.T) {
 	client := oldClient(t)
 	f := newFixture(t)
-	for _, c := range slices.Concat(basicCommands, sourceCommands, transferCommands) {
-		t.Run(c.name, func(t *testing.T) {
+	lines := make(map[string]command)
+	for _, c := range allCommands() {
+		lines[c.name] = c
+	}
+	for _, name := range oldClientCommands {
+		c, ok := lines[name]
+		if !ok {
+			t.Fatalf("no case is called %q", name)
+		}
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f.compare(t, c, client)
 		})
@@ -141,7 +157,7 @@ func (f *fixture) compare(t *testing.T, c command, client string) {
 
 func (f *fixture) run(t *testing.T, c command, client string, s *rrtest.Server) outcome {
 	t.Helper()
-	work := rrtest.TempDir(t)
+	work := rrtest.ScratchDir(t)
 	dst := work + "/dst"
 	switch c.dst {
 	case copied:

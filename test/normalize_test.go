@@ -17,6 +17,8 @@ import (
 //     are the server's own business
 //   - which process speaks and the line of its source: "[sender] ",
 //     "at main.c(1865)"
+//   - a client's complaint that the other end is gone already, which it makes
+//     or not while it ends itself
 //   - the order of standard error, which two processes write
 type normalizer struct {
 	src, work, aux string
@@ -35,6 +37,8 @@ var (
 	byteCounts   = regexp.MustCompile(`(?m)^(Total bytes (?:sent|received)|File list size|File list (?:generation|transfer) time): .*$`)
 	progressLine = regexp.MustCompile(`[0-9.,]+[kKMG]?B/s +[0-9]+:[0-9]{2}:[0-9]{2}`)
 	sourceLine   = regexp.MustCompile(`at [a-z0-9_]+\.c\([0-9]+\)`)
+	openingLine  = regexp.MustCompile(`(?m)^(opening connection using: ssh -F )\S+`)
+	brokenPipe   = regexp.MustCompile(`(?m)^rsync: \[[a-zA-Z]+\] write error: Broken pipe \(32\)\n?`)
 	closedBytes  = regexp.MustCompile(`\([0-9]+ bytes received so far\)`)
 )
 
@@ -43,6 +47,7 @@ func (n normalizer) stdout(s string) string {
 	s = sentLine.ReplaceAllString(s, "sent N bytes  received N bytes")
 	s = speedup.ReplaceAllString(s, "speedup is N")
 	s = byteCounts.ReplaceAllString(s, "$1: N")
+	s = openingLine.ReplaceAllString(s, "$1")
 	s = progressLine.ReplaceAllString(s, "RATE")
 	return n.messages(s)
 }
@@ -51,6 +56,7 @@ func (n normalizer) stderr(s string) string { return sortLines(n.messages(n.path
 
 func (n normalizer) messages(s string) string {
 	s = strings.ReplaceAll(s, "[sender] ", "")
+	s = brokenPipe.ReplaceAllString(s, "")
 	s = sourceLine.ReplaceAllString(s, "at SOURCE")
 	return closedBytes.ReplaceAllString(s, "(N bytes received so far)")
 }
