@@ -1,6 +1,9 @@
 package vfs
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Error numbers the engine distinguishes, Linux values on every platform
 // because they are printed in messages to rsync users.
@@ -26,3 +29,9 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("%s %q: %v", e.Op, e.Path, e.Err) }
 func (e *Error) Unwrap() error { return e.Err }
+
+// Causes of an Error with EINVAL, EISDIR or ELOOP, and with ENOTDIR.
+var (
+	errNotRegular = errors.New("not a regular file")
+	errNotDir     = errors.New("not a directory")
+)

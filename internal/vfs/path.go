@@ -9,12 +9,13 @@ import (
 // that String prints (Linux PATH_MAX without its NUL).
 const MaxPath = 4095
 
-// Errors of ParsePath and Path.Join.
+// Errors of ParsePath and Path.Join, and of an FS that is given the zero Path.
 var (
 	ErrDotDot  = errors.New(`".." is not allowed in a path`)
 	ErrNUL     = errors.New("NUL byte in a path")
 	ErrTooLong = errors.New("path too long")
 	ErrName    = errors.New("not a single path component")
+	ErrNoPath  = errors.New("no path")
 )
 
 // Path names an object beneath the root of an FS. It is rooted, cleaned and
@@ -117,6 +118,14 @@ func (p Path) Follow() Path { p.follow = true; return p }
 
 // Follows reports whether p was made by Follow.
 func (p Path) Follows() bool { return p.follow }
+
+// check refuses the zero Path.
+func (p Path) check(op string) error {
+	if p.name == "" {
+		return &Error{Op: op, Path: p, Errno: EINVAL, Err: ErrNoPath}
+	}
+	return nil
+}
 
 // IsRoot reports whether p names the root.
 func (p Path) IsRoot() bool { return p.name == "/" }

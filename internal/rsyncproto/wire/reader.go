@@ -56,6 +56,9 @@ func NewReader(r io.Reader) *Reader {
 	return &Reader{src: bufio.NewReaderSize(r, 32<<10), ndx: newNdxState()}
 }
 
+// ResetCount makes Count start anew.
+func (r *Reader) ResetCount() { r.n = 0 }
+
 // Frame switches between plain bytes and frames. Only between two frames.
 func (r *Reader) Frame(on bool) {
 	if r.left != 0 {

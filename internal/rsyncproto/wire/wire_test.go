@@ -227,7 +227,8 @@ func TestKeepAlive(t *testing.T) {
 	var b bytes.Buffer
 	now := time.Unix(0, 0)
 	w := NewWriter(&b)
-	w.clock, w.last = func() time.Time { return now }, now
+	w.clock = func() time.Time { return now }
+	w.last.Store(now.UnixNano())
 	w.KeepAlive(0)
 	if b.Len() != 0 {
 		t.Fatal("keepalive outside frames")

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,10 +15,10 @@ const headerLen = 4
 //
 // One goroutine writes; KeepAlive alone may be called from another.
 type Writer struct {
-	mu    sync.Mutex // guards dst, n, last
+	mu    sync.Mutex // held while dst is written to
 	dst   io.Writer
-	n     int64
-	last  time.Time
+	n     atomic.Int64
+	last  atomic.Int64 // time of the last write, in nanoseconds of clock
 	clock func() time.Time
 
 	framed bool
@@ -28,11 +29,13 @@ type Writer struct {
 
 // NewWriter returns a Writer of plain bytes; Frame switches to frames.
 func NewWriter(w io.Writer) *Writer {
-	return &Writer{
-		dst: w, clock: time.Now, last: time.Now(),
+	wr := &Writer{
+		dst: w, clock: time.Now,
 		buf: make([]byte, headerLen, headerLen+maxFrame),
 		ndx: newNdxState(),
 	}
+	wr.last.Store(wr.clock().UnixNano())
+	return wr
 }
 
 // Frame flushes and switches to frames, from which there is no way back. The
@@ -40,9 +43,13 @@ func NewWriter(w io.Writer) *Writer {
 func (w *Writer) Frame() {
 	w.Flush()
 	w.mu.Lock()
-	w.framed, w.n = true, 0
+	w.framed = true
 	w.mu.Unlock()
+	w.n.Store(0)
 }
+
+// Framed reports whether Frame was called.
+func (w *Writer) Framed() bool { return w.framed }
 
 // Err returns the first error of the underlying writer.
 func (w *Writer) Err() error { return w.err }
@@ -50,18 +57,23 @@ func (w *Writer) Err() error { return w.err }
 // Count returns the number of bytes written since Frame, headers included,
 // without those that are still in the buffer.
 func (w *Writer) Count() int64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.n
+	return w.n.Load()
 }
+
+// LastWrite returns when bytes last went out.
+func (w *Writer) LastWrite() time.Time { return time.Unix(0, w.last.Load()) }
 
 func (w *Writer) emit(p []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n, err := w.dst.Write(p)
-	w.n += int64(n)
-	w.last = w.clock()
+	w.wrote(n)
 	return err
+}
+
+func (w *Writer) wrote(n int) {
+	w.n.Add(int64(n))
+	w.last.Store(w.clock().UnixNano())
 }
 
 // Flush sends what is in the buffer.
@@ -84,19 +96,20 @@ func putHeader(p []byte, c Code, n int) {
 	binary.LittleEndian.PutUint32(p, uint32(c+codeOffset)<<24|uint32(n))
 }
 
-// KeepAlive sends an empty data frame when nothing was written for d. It must
-// not be called before Frame.
+// KeepAlive sends an empty data frame when nothing was written for d. It does
+// nothing before Frame and while a write is under way.
 func (w *Writer) KeepAlive(d time.Duration) error {
-	w.mu.Lock()
+	if w.clock().Sub(w.LastWrite()) < d || !w.mu.TryLock() {
+		return nil
+	}
 	defer w.mu.Unlock()
-	if !w.framed || w.clock().Sub(w.last) < d {
+	if !w.framed {
 		return nil
 	}
 	var h [headerLen]byte
 	putHeader(h[:], Data, 0)
 	n, err := w.dst.Write(h[:])
-	w.n += int64(n)
-	w.last = w.clock()
+	w.wrote(n)
 	return err
 }
 

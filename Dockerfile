@@ -1,0 +1,25 @@
+# The appliance: one static binary and nothing else. `make image` builds it;
+# with docker: make image-root && docker build -t rrserve .
+#
+#   docker run --read-only --cap-drop=all --security-opt=no-new-privileges \
+#     -p 2222:22 -v /srv:/data:ro -v rrserve-state:/var/lib/rrserve \
+#     -e RRSERVE_AUTHORIZED_KEY="ssh-ed25519 AAAA... pi" rrserve
+#
+# There is no /data in the image on purpose. With a forgotten -v the server
+# does not start; an empty directory would be served, and a client with
+# --delete would empty its copy.
+FROM scratch
+COPY bin/image/root/ /
+# An empty directory that belongs to the server: a new volume takes its owner.
+COPY --chown=65532:65532 bin/image/state/ /var/lib/
+ENV RRSERVE_ROOT=/data \
+    RRSERVE_STATE_DIR=/var/lib/rrserve \
+    RRSERVE_LISTEN=:22
+# The host key is in here. Without a volume that stays, every new container has
+# a new one, and clients refuse to talk to it.
+VOLUME ["/var/lib/rrserve"]
+# Numeric, so that Kubernetes can see that it is not root.
+USER 65532:65532
+EXPOSE 22/tcp
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/rrserve"]

@@ -1,0 +1,128 @@
+# `make help` lists the targets. Needs GNU make and Go 1.26; works as an
+# ordinary user.
+
+GO       ?= $(firstword $(shell command -v go 2>/dev/null) $(wildcard /usr/local/go/bin/go /usr/lib/go-1.26/bin/go))
+FUZZTIME ?= 30s
+IMAGE    ?= rrserve
+PREFIX   ?= /usr/local
+UNITDIR  ?= /etc/systemd/system
+
+# The tests start the go command by its name.
+export PATH := $(PATH):$(patsubst %/,%,$(dir $(GO)))
+# Static, and no C compiler needed.
+export CGO_ENABLED := 0
+# go build asks git for the revision, and fails in a clone that belongs to
+# somebody else. There, build without.
+ifneq ($(shell git rev-parse HEAD >/dev/null 2>&1 && echo yes),yes)
+export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
+endif
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1~\2/p' Makefile | while IFS='~' read -r name what; do printf '%-17s%s\n' "$$name" "$$what"; done
+
+.PHONY: go
+go:
+	@[ -n "$(GO)" ] || { echo "make: no Go found. Install Go 1.26 (https://go.dev/dl/), or say where it is: make GO=/path/to/go" >&2; exit 1; }
+
+.PHONY: build
+build: go ## bin/rrserve, one static binary
+	@$(GO) build -trimpath -ldflags='-s -w' -o bin/rrserve ./cmd/rrserve
+
+# ROOT, KEY and LISTEN reach the shell in the environment, where make puts what
+# stands on its command line; so they may contain anything.
+.PHONY: run
+run: ## build and serve: make run ROOT=DIR [KEY=key.pub] [LISTEN=:2222]
+	$(if $(ROOT),,$(error serve which directory? make run ROOT=DIR [KEY=key.pub]))
+	@[ -d "$$ROOT" ] || { echo "make run: ROOT=$$ROOT is not a directory" >&2; exit 2; }
+	@$(MAKE) --no-print-directory build
+	@set -- --root "$$ROOT"; \
+	if [ -n "$$LISTEN" ]; then set -- "$$@" --listen "$$LISTEN"; fi; \
+	if [ -n "$$KEY" ]; then exec bin/rrserve "$$@" --authorized-key "$$KEY"; fi; \
+	found=; \
+	for key in ~/.ssh/*.pub; do \
+		case $$key in *-cert.pub) continue;; esac; \
+		[ -f "$$key" ] || continue; \
+		echo "make run: no KEY given; whoever has the key of $$key may pull" >&2; \
+		set -- "$$@" --authorized-key "$$key"; found=yes; \
+	done; \
+	[ -n "$$found" ] || { echo "make run: no KEY given, and no key in ~/.ssh: make run ROOT=DIR KEY=key.pub (ssh-keygen -t ed25519 makes a pair)" >&2; exit 2; }; \
+	exec bin/rrserve "$$@"
+
+# -count=1: tests look at documents, other packages and installed programs,
+# and go's cache of test results knows none of these.
+.PHONY: test
+test: go ## everything that must hold for every commit; less than ten minutes
+	@test/deps.sh
+	@$(MAKE) --no-print-directory check
+	$(GO) test -count=1 -timeout 9m ./...
+
+.PHONY: check
+check: go ## formatting and go vet
+	@files=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); [ -z "$$files" ] || { echo "not gofmt'ed:" $$files >&2; exit 1; }
+	$(GO) vet ./...
+
+.PHONY: test-long
+test-long: go ## the long suites (build tag "long") and the race detector; needs gcc
+	@test/deps.sh
+	@command -v gcc >/dev/null || { echo "make test-long: the race detector needs gcc: apt-get install gcc libc6-dev" >&2; exit 1; }
+	$(GO) test -count=1 -timeout 2h -tags long ./...
+	CGO_ENABLED=1 $(GO) test -count=1 -timeout 2h -race ./...
+
+.PHONY: fuzz
+fuzz: go ## every fuzz target for FUZZTIME (30s)
+	@grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' . | sort | while read -r file; do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			echo "== $$(dirname "$$file") $$target"; \
+			$(GO) test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
+		done; \
+	done
+
+.PHONY: bench
+bench: go ## compare with OpenSSH + rrsync + rsync, same client, same tree
+	@$(GO) run ./bench
+
+.PHONY: lint
+lint: check ## check, shellcheck, and golangci-lint where it is installed
+	@command -v shellcheck >/dev/null || { echo "make lint: apt-get install shellcheck" >&2; exit 1; }
+	shellcheck .ci/run examples/pull/rrserve-pull packaging/*.sh $(wildcard test/*.sh)
+	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "make lint: golangci-lint is not installed; its import rules are in make test too"; fi
+
+# The image holds what lies in bin/image; nothing is compiled or run while it
+# is put together, so any builder will do.
+.PHONY: image
+image: image-root ## a container image FROM scratch; needs buildah
+	@command -v buildah >/dev/null || { echo "make image: apt-get install buildah (or: make image-root && docker build -t $(IMAGE) .)" >&2; exit 1; }
+	buildah bud --isolation chroot -t $(IMAGE) .
+
+.PHONY: image-root
+image-root: export GOOS := linux
+image-root: build ## what the Dockerfile copies, for other builders
+	@rm -rf bin/image
+	@install -d -m 0755 bin/image/root/var/lib
+	@install -d -m 0700 bin/image/state/rrserve
+	@install -m 0755 bin/rrserve bin/image/root/rrserve
+
+.PHONY: test-image
+test-image: image ## start the image without capabilities on a read-only root and pull from it
+	@packaging/test-image.sh $(IMAGE)
+
+.PHONY: test-units
+test-units: ## systemd's own opinion of the units
+	@packaging/test-units.sh
+
+.PHONY: install
+install: build ## the binary and the systemd unit, below PREFIX and UNITDIR
+	install -D -m 0755 bin/rrserve $(DESTDIR)$(PREFIX)/bin/rrserve
+	install -D -m 0644 packaging/systemd/rrserve.service $(DESTDIR)$(UNITDIR)/rrserve.service
+	install -d -m 0755 $(DESTDIR)/etc/rrserve
+
+.PHONY: install-read-all
+install-read-all: ## let the service read files of every owner
+	install -D -m 0644 packaging/systemd/read-all.conf $(DESTDIR)$(UNITDIR)/rrserve.service.d/read-all.conf
+
+.PHONY: clean
+clean: ## remove what the other targets made
+	rm -rf bin dist

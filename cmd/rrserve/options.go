@@ -1,0 +1,128 @@
+package main
+
+import (
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/cpu"
+
+	"rrserve/internal/sshsrv"
+)
+
+// options are the flags, and the environment where it stands in for them.
+type options struct {
+	root           string
+	authorizedKeys []string // files, or the keys themselves
+	inlineKeys     string   // RRSERVE_AUTHORIZED_KEYS
+	listen         string
+	hostKeys       []string // files
+	stateDir       string
+	user           string
+	ciphers        []string
+	maxSessions    int
+	drainTime      time.Duration
+	readOnly       bool
+	logFormat      string
+	logLevel       string
+
+	level slog.Level // logLevel, set by check
+}
+
+func (o *options) register(f *pflag.FlagSet) {
+	f.SortFlags = false
+	f.StringVar(&o.root, "root", "", "serve this `DIR`ectory")
+	f.StringArrayVar(&o.authorizedKeys, "authorized-key", nil, "let this `KEY` log in: a file of public keys, read again at each login, or a key itself; repeatable")
+	f.StringVar(&o.listen, "listen", ":2222", "listen on this TCP `ADDRESS`")
+	f.StringArrayVar(&o.hostKeys, "host-key", nil, "private host key `FILE`, ed25519 or RSA; repeatable (default: one made in the state directory)")
+	f.StringVar(&o.stateDir, "state-dir", "", "keep the host key in this `DIR`ectory (default: $STATE_DIRECTORY, /var/lib/rrserve or ~/.local/state/rrserve)")
+	f.StringVar(&o.user, "user", "", "accept this SSH user `NAME` only (default: any)")
+	f.StringSliceVar(&o.ciphers, "ciphers", defaultCiphers(), "SSH ciphers to offer, comma-separated `NAMES`")
+	f.IntVar(&o.maxSessions, "max-sessions", sshsrv.DefaultMaxSessions, "serve at most `N` transfers at once")
+	f.DurationVar(&o.drainTime, "drain-time", sshsrv.DefaultDrain, "when told to stop, wait this `TIME` for running transfers")
+	f.BoolVar(&o.readOnly, "read-only", true, "accepted, and always on")
+	f.StringVar(&o.logFormat, "log-format", "text", "log in this `FORMAT`: text or json")
+	f.StringVar(&o.logLevel, "log-level", "info", "log from this `LEVEL` on: debug, info, warn or error")
+}
+
+// defaultCiphers depends on the CPU, because the server's offer decides the
+// speed: clients ask for chacha20-poly1305 first.
+func defaultCiphers() []string {
+	aes := cpu.X86.HasAES && cpu.X86.HasPCLMULQDQ ||
+		cpu.ARM64.HasAES && cpu.ARM64.HasPMULL ||
+		cpu.S390X.HasAESGCM
+	if aes {
+		return sshsrv.DefaultCiphers
+	}
+	return sshsrv.SoftwareCiphers
+}
+
+// fromEnvironment sets the flags that were not given. Other variables that
+// begin with RRSERVE_ are left alone: container platforms make some up.
+func (o *options) fromEnvironment(f *pflag.FlagSet, lookup func(string) (string, bool)) error {
+	o.inlineKeys, _ = lookup("RRSERVE_AUTHORIZED_KEYS")
+	var failed error
+	f.VisitAll(func(flag *pflag.Flag) {
+		name := "RRSERVE_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+		value, ok := lookup(name)
+		if flag.Changed || !ok || failed != nil {
+			return
+		}
+		if err := setFlag(f, flag, value); err != nil {
+			failed = configf("%s=%q: %w", name, value, err)
+		}
+	})
+	return failed
+}
+
+func setFlag(f *pflag.FlagSet, flag *pflag.Flag, value string) error {
+	if flag.Value.Type() != "stringArray" {
+		return f.Set(flag.Name, value)
+	}
+	for line := range strings.Lines(value) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		if err := f.Set(flag.Name, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check finds what is wrong with the command line alone.
+func (o *options) check() error {
+	if o.root == "" {
+		return usagef("--root DIR is missing: the directory to serve")
+	}
+	if len(o.authorizedKeys) == 0 && strings.TrimSpace(o.inlineKeys) == "" {
+		return usagef("--authorized-key KEY is missing: a file of public keys, or a key itself")
+	}
+	if _, _, err := net.SplitHostPort(o.listen); err != nil {
+		return usagef("--listen %q is not an address; allowed are HOST:PORT and :PORT", o.listen)
+	}
+	if err := sshsrv.CheckCiphers(o.ciphers); err != nil {
+		return usagef("--ciphers: %w", err)
+	}
+	if len(o.ciphers) == 0 {
+		return usagef("--ciphers is empty")
+	}
+	if o.maxSessions < 1 {
+		return usagef("--max-sessions %d: allowed is 1 and more", o.maxSessions)
+	}
+	if o.drainTime <= 0 {
+		return usagef("--drain-time %v: allowed is more than 0s", o.drainTime)
+	}
+	if !o.readOnly {
+		return usagef("--read-only=false: rrserve cannot write")
+	}
+	if o.logFormat != "text" && o.logFormat != "json" {
+		return usagef("--log-format %q: allowed are text and json", o.logFormat)
+	}
+	if err := o.level.UnmarshalText([]byte(o.logLevel)); err != nil {
+		return usagef("--log-level %q: allowed are debug, info, warn and error", o.logLevel)
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"net"
+	"os"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"rrserve": main})
+}
+
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"port": port, "waitfor": waitFor},
+	})
+}
+
+// waitFor FILE REGEXP waits until a growing file has a match.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: waitfor FILE REGEXP")
+	}
+	match(ts, args[0], args[1])
+}
+
+// port FILE waits until the log in FILE names the listening address and sets
+// $PORT to its port.
+func port(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: port FILE")
+	}
+	_, port, err := net.SplitHostPort(match(ts, args[0], `listening"?,?.*"?address"?[=:]"?([^" ]+)`))
+	ts.Check(err)
+	ts.Setenv("PORT", port)
+}
+
+func match(ts *testscript.TestScript, file, expr string) string {
+	re := regexp.MustCompile(expr)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		data, err := os.ReadFile(ts.MkAbs(file))
+		if m := re.FindSubmatch(data); err == nil && m != nil {
+			return string(m[len(m)-1])
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s never matched %s:\n%s", file, expr, data)
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"rrserve/internal/sshsrv"
+)
+
+// serve runs the server until a signal stops it.
+func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.Writer) error {
+	log := newLogger(o, stderr)
+	root, err := checkRoot(o.root)
+	if err != nil {
+		return err
+	}
+	keys, err := openKeyring(o, log)
+	if err != nil {
+		return err
+	}
+	hostKeys, err := loadHostKeys(o, log)
+	if err != nil {
+		return err
+	}
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen) // with TCP keepalive
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", o.listen, err)
+	}
+	command := clientCommand(ln.Addr().(*net.TCPAddr), hostname())
+	srv, err := sshsrv.New(sshsrv.Config{
+		HostKeys:       serverKeys(hostKeys),
+		AuthorizedKeys: keys.Keys,
+		User:           o.user,
+		Handler:        newHandler(root, log),
+		ShellAnswer:    "rrserve: there is no shell here, only files for rsync, read-only; try: " + command,
+		Ciphers:        o.ciphers,
+		MaxSessions:    o.maxSessions,
+		Drain:          o.drainTime,
+		Log:            log,
+	})
+	if err != nil {
+		ln.Close()
+		return configError{err}
+	}
+
+	for _, k := range hostKeys {
+		log.Info("host key", "type", k.Type(), "fingerprint", k.Fingerprint(), "file", k.path)
+	}
+	log.Info("listening", "address", ln.Addr().String(), "root", root, "keys", len(keys.Keys()))
+	if o.logFormat == "json" {
+		log.Info("to be typed on the other machine", "command", command)
+	} else {
+		fmt.Fprintf(stderr, "On the other machine:\n\n    %s\n\n", command)
+	}
+	return serveUntil(ctx, srv, ln, signals, log)
+}
+
+// serveUntil stops the server gently at the first signal and at once at the
+// second.
+func serveUntil(ctx context.Context, srv *sshsrv.Server, ln net.Listener, signals <-chan os.Signal, log *slog.Logger) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		for range 2 {
+			select {
+			case s := <-signals:
+				log.Info("stopping", "signal", s.String())
+			case <-done:
+				return
+			}
+			if ctx.Err() != nil {
+				srv.Close()
+			}
+			stop()
+		}
+	}()
+	err := srv.Serve(ctx, ln)
+	log.Info("stopped")
+	return err
+}
+
+// newLogger writes to stderr; the journal stamps lines with the time itself.
+func newLogger(o *options, stderr io.Writer) *slog.Logger {
+	ho := &slog.HandlerOptions{Level: o.level}
+	if o.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(stderr, ho))
+	}
+	if os.Getenv("JOURNAL_STREAM") != "" {
+		ho.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}
+	}
+	return slog.New(slog.NewTextHandler(stderr, ho))
+}
+
+func checkRoot(dir string) (string, error) {
+	root, err := filepath.Abs(dir)
+	if err != nil {
+		return "", configf("--root %s: %w", dir, err)
+	}
+	// Opened, not only looked at: what cannot be listed cannot be served.
+	f, err := os.Open(root)
+	if err != nil {
+		return "", configf("--root %s: %w", dir, bare(err))
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.IsDir() {
+		return "", configf("--root %s: %w", dir, errors.Join(err, errors.New("not a directory")))
+	}
+	return root, nil
+}
+
+func serverKeys(files []hostKeyFile) []sshsrv.HostKey {
+	var keys []sshsrv.HostKey
+	for _, f := range files {
+		keys = append(keys, f.HostKey)
+	}
+	return keys
+}
+
+// clientCommand is what to type on the machine that fetches the backup. A
+// server on one address is known by it, otherwise by its name.
+func clientCommand(addr *net.TCPAddr, host string) string {
+	if !addr.IP.IsUnspecified() {
+		host = addr.IP.String()
+		if addr.IP.To4() == nil {
+			host = "[" + host + "]"
+		}
+	}
+	shell := ""
+	if addr.Port != 22 {
+		shell = "-e 'ssh -p " + strconv.Itoa(addr.Port) + "' "
+	}
+	return "rsync -azh --stats " + shell + "rrserve@" + host + ":* /path/to/backup/"
+}

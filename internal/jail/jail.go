@@ -1,0 +1,173 @@
+// Package jail opens the files of one directory tree and of nothing else.
+//
+// [Open] pins a directory as a handle and gives a [Root], an [afero.Fs] whose
+// names are all resolved by the kernel beneath that handle. What leads out of
+// the directory, be it a symbolic link, "..", a magic link of /proc or a rename
+// that happens meanwhile, is an error (EXDEV or ELOOP) and not a file. A Root
+// cannot write: its mutating methods have no code, and the open flags are
+// constants.
+//
+// There are two backends with the same behaviour. [Openat2] asks the kernel
+// to resolve a whole name at once:
+//
+//	openat2(root, name, O_RDONLY|O_NONBLOCK|O_NOCTTY, RESOLVE_BENEATH|RESOLVE_NO_MAGICLINKS)
+//	statx(fd, "", AT_EMPTY_PATH)           is it a regular file or a directory?
+//	getdents64(fd), statx(fd, entry, AT_SYMLINK_NOFOLLOW)
+//
+// [OSRoot] walks component by component with [os.Root], for Linux before 5.6,
+// container sandboxes that deny openat2, and other systems.
+//
+// What remains: a FIFO or device that takes the place of a regular file between
+// listing and opening is opened before it is refused. Opening never blocks, but
+// it can wake a writer that waits for the FIFO.
+package jail
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/spf13/afero"
+)
+
+// A Backend is a way to resolve names beneath a directory.
+type Backend uint8
+
+const (
+	// Best takes Openat2 where the kernel has it and lets it be used, else
+	// OSRoot.
+	Best Backend = iota
+	// Openat2 resolves names with openat2(2), Linux 5.6.
+	Openat2
+	// OSRoot resolves names with os.Root. Links are resolved in user space,
+	// each step relative to a handle.
+	OSRoot
+)
+
+// String returns the name of the backend for a log.
+func (b Backend) String() string {
+	switch b {
+	case Openat2:
+		return "openat2"
+	case OSRoot:
+		return "os.Root"
+	}
+	return "best"
+}
+
+// backend resolves names relative to the pinned directory. A name has no
+// leading slash; the directory itself is ".". Errors are errno where the cause
+// has an error number.
+type backend interface {
+	// open opens a regular file or a directory and describes it as opened.
+	open(name string, follow bool) (handle, os.FileInfo, error)
+	stat(name string, follow bool) (os.FileInfo, error)
+	readlink(name string) (string, error)
+	Close() error
+}
+
+// Root is a read-only tree that ends at one directory. All methods are safe for
+// concurrent use. It implements [afero.Fs], [afero.Lstater] and
+// [afero.LinkReader].
+//
+// Names are slash-separated and relative to the directory, with or without a
+// leading slash; "" is refused.
+type Root struct {
+	readOnly
+	backend backend
+	kind    Backend
+}
+
+// Open pins the directory dir with the best backend there is. Symbolic links in
+// dir are followed, once: the Root stays with the directory that dir named at
+// that time, whatever happens to the name.
+func Open(dir string) (*Root, error) { return OpenWith(dir, Best) }
+
+// OpenWith is Open with a given backend. It fails with ENOSYS where Openat2 was
+// asked for and cannot be had.
+func OpenWith(dir string, kind Backend) (*Root, error) {
+	if kind != OSRoot {
+		b, err := openBeneath(dir)
+		if err == nil {
+			return &Root{backend: b, kind: Openat2}, nil
+		}
+		if kind == Openat2 || !errors.Is(err, syscall.ENOSYS) {
+			return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
+		}
+	}
+	b, err := openOSRoot(dir)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
+	}
+	return &Root{backend: b, kind: OSRoot}, nil
+}
+
+// Backend returns the backend in use, Openat2 or OSRoot.
+func (r *Root) Backend() Backend { return r.kind }
+
+// Close releases the directory. Files that are open stay open.
+func (r *Root) Close() error { return r.backend.Close() }
+
+// Name returns "jail", the name of the kind of file system.
+func (r *Root) Name() string { return "jail" }
+
+// Open opens the regular file or directory name. A symbolic link is followed.
+func (r *Root) Open(name string) (afero.File, error) { return r.OpenFile(name, 0, 0) }
+
+// OpenFile opens the regular file or directory name for reading, whatever its
+// size, without blocking. The flag is 0 or [NoFollow]; the mode is not used.
+// Anything but a regular file or directory is refused with EINVAL, a symbolic
+// link under NoFollow with ELOOP.
+func (r *Root) OpenFile(name string, flag int, _ os.FileMode) (afero.File, error) {
+	if flag&^NoFollow != 0 {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errReadOnly}
+	}
+	h, info, err := r.backend.open(relative(name), flag&NoFollow == 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return &file{handle: h, name: name, info: info}, nil
+}
+
+// Stat describes the object name, following a symbolic link.
+func (r *Root) Stat(name string) (os.FileInfo, error) {
+	info, err := r.backend.stat(relative(name), true)
+	if err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	return info, nil
+}
+
+// LstatIfPossible describes the object name without following a symbolic link
+// in its last place. It is always possible.
+func (r *Root) LstatIfPossible(name string) (os.FileInfo, bool, error) {
+	info, err := r.backend.stat(relative(name), false)
+	if err != nil {
+		return nil, true, &fs.PathError{Op: "lstat", Path: name, Err: err}
+	}
+	return info, true, nil
+}
+
+// ReadlinkIfPossible returns the text of the symbolic link name, EINVAL if it
+// is something else.
+func (r *Root) ReadlinkIfPossible(name string) (string, error) {
+	text, err := r.backend.readlink(relative(name))
+	if err != nil {
+		return "", &fs.PathError{Op: "readlink", Path: name, Err: err}
+	}
+	return text, nil
+}
+
+// relative turns a name into what a backend takes. The empty name stays empty
+// and names nothing.
+func relative(name string) string {
+	rel := name
+	for rel != "" && os.IsPathSeparator(rel[0]) {
+		rel = rel[1:]
+	}
+	if rel == "" && name != "" {
+		return "."
+	}
+	return rel
+}

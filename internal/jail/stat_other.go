@@ -1,0 +1,8 @@
+//go:build !linux && !darwin && !freebsd && !netbsd
+
+package jail
+
+import "os"
+
+// withAttrs leaves the os.FileInfo as it is, without the attributes of Unix.
+func withAttrs(fi os.FileInfo, _ string) os.FileInfo { return fi }

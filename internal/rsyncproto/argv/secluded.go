@@ -1,0 +1,45 @@
+package argv
+
+import "rrserve/internal/rsyncproto/wire"
+
+// ReadSecluded reads the arguments that a client with Pull.Secluded sends as
+// the first bytes of its stream, before its protocol version: the program
+// name, options, a dot and the arguments, each ended by NUL, and an empty
+// string as the end. It completes p; arguments of the command line are
+// dropped, as by the stock server. No string has shell syntax.
+//
+// Nothing may be written to the client before it returns. A string has at most
+// MaxArg bytes; at most MaxArgs strings and 4 MiB are read. The error is a
+// *Refusal or the Reader's.
+func (p *Pull) ReadSecluded(r *wire.Reader) error {
+	words, err := readStrings(r)
+	if err != nil {
+		return err
+	}
+	if len(words) > 0 {
+		words = words[1:] // the program's name
+	}
+	if refusal := p.options(words); refusal != nil {
+		return refusal
+	}
+	p.complete()
+	return nil
+}
+
+func readStrings(r *wire.Reader) ([]Word, error) {
+	var words []Word
+	for size := 0; ; {
+		text := r.CString("secluded argument", MaxArg)
+		if err := r.Err(); err != nil {
+			return nil, err
+		}
+		if len(text) == 0 {
+			return words, nil
+		}
+		size += len(text) + 1
+		if size > maxSecluded || len(words) == MaxArgs {
+			return nil, refuse(statusSyntax, CodeLimit, "more than %d arguments or %d bytes of them", MaxArgs, maxSecluded)
+		}
+		words = append(words, Word{text: string(text)})
+	}
+}

@@ -1,0 +1,228 @@
+package delta
+
+import (
+	"bytes"
+	"io"
+
+	"rrserve/internal/rsyncproto/checksum"
+	"rrserve/internal/rsyncproto/token"
+)
+
+// maxChain bounds the blocks of one weak sum that are compared at one offset.
+const maxChain = 1024
+
+// Search sends the file with references to blocks in sums where it can. With
+// inPlace set the client overwrites the very file that the blocks are in
+// (section 4.10).
+func (s *Sender) Search(file io.ReaderAt, size int64, sums *Sums, inPlace bool, out token.Writer) (Result, error) {
+	if sums.Len() == 0 || size == 0 {
+		return s.Whole(file, size, out)
+	}
+	m := newSearch(sums, s.block, out, inPlace)
+	m.budget = workLimit(size)
+	src := s.source(file, 0, size)
+	room := int(sums.head.BlockLength)
+	s.tail = s.tail[:0]
+	for p := range src.chunks(&s.buf, room, max(chunkSize, room)) {
+		// What the last chunk left begins the window that this chunk completes.
+		p = p[room-len(s.tail):]
+		copy(p, s.tail)
+		rest, err := m.chunk(p)
+		if err != nil {
+			return Result{}, err
+		}
+		s.tail = append(s.tail[:0], rest...)
+	}
+	if err := m.last(s.tail); err != nil {
+		return Result{}, err
+	}
+	return s.end(m.Result, src, out)
+}
+
+// search is the matching of one file.
+type search struct {
+	Result
+	sums    *Sums
+	index   *index
+	block   *checksum.Block
+	strong  [checksum.MaxSize]byte
+	out     token.Writer
+	length  int   // of a full block
+	short   int32 // the last block if it is shorter, or none
+	inPlace bool
+	// kept has a bit for each block that was referenced at its own offset: in
+	// place, its bytes stay what they are.
+	kept []uint64
+
+	pos    int64  // offset in the file of the window
+	want   int32  // block after the one matched last
+	window window // over the bytes at pos, unless fresh
+	fresh  bool   // the window at pos is not computed yet
+	budget int64  // see workLimit
+}
+
+// workLimit is what a search of size bytes may spend on blocks that look alike
+// but are not, in bytes hashed. Chance takes size^2/2^32 of it. A peer can
+// make every offset cost a hash of a whole block (CVE-2026-70453 is of this
+// kind), against which a bound per offset is no bound.
+func workLimit(size int64) int64 { return 64<<20 + 16*size }
+
+// candidateCost is what looking at one candidate costs, in bytes hashed.
+const candidateCost = 16
+
+func newSearch(sums *Sums, block *checksum.Block, out token.Writer, inPlace bool) *search {
+	m := &search{
+		sums: sums, block: block, out: out, inPlace: inPlace, fresh: true,
+		length: int(sums.head.BlockLength), short: sums.short(),
+	}
+	full := sums.weak
+	if m.short != none {
+		full = full[:m.short]
+	}
+	m.index = newIndex(full)
+	if inPlace {
+		m.kept = make([]uint64, len(sums.weak)/64+1)
+	}
+	return m
+}
+
+// chunk searches p, which continues the file at pos, as far as whole windows
+// reach, sends what it is sure of and returns the rest: at most one block.
+func (m *search) chunk(p []byte) ([]byte, error) {
+	at, literal := 0, 0 // the window, the first byte that is not sent
+	for m.budget > 0 {
+		block, n := int32(none), m.length
+		if m.fresh && m.want == m.short && m.want != none && m.isShort(p[at:]) {
+			block, n = m.short, int(m.sums.head.Remainder)
+		} else if at+n > len(p) {
+			break
+		} else if m.fresh {
+			m.window, m.fresh = newWindow(p[at:at+n]), false
+			block = m.find(p[at : at+n])
+		}
+		if block == none {
+			moved, hit := m.index.roll(&m.window, p[at:])
+			at += moved
+			m.pos += int64(moved)
+			if !hit {
+				break
+			}
+			if block = m.find(p[at : at+n]); block == none {
+				continue
+			}
+		}
+		if err := m.match(block, p[literal:at], p[at:at+n]); err != nil {
+			return nil, err
+		}
+		at += n
+		literal = at
+	}
+	if m.budget <= 0 {
+		m.pos += int64(len(p) - at)
+		at = len(p)
+	}
+	return p[at:], m.literal(p[literal:at])
+}
+
+// last sends p, the end of the file behind the last window that was looked at.
+// A short last block can only be found at the very end.
+func (m *search) last(p []byte) error {
+	n := len(p) - int(m.sums.head.Remainder)
+	if m.short == none || n < 0 || m.budget <= 0 {
+		return m.literal(p)
+	}
+	m.pos += int64(n)
+	if !m.isShort(p[n:]) {
+		return m.literal(p)
+	}
+	return m.match(m.short, p[:n], p[n:])
+}
+
+// isShort reports whether p begins with the short last block.
+func (m *search) isShort(p []byte) bool {
+	n := int(m.sums.head.Remainder)
+	return len(p) >= n && m.allowed(m.short) && m.sums.weak[m.short] == Weak(p[:n]) && m.same(m.short, m.sum(p[:n]))
+}
+
+func (m *search) sum(p []byte) []byte { return m.block.Sum(m.strong[:0], p) }
+
+// same reports whether block i has the strong sum.
+func (m *search) same(i int32, strong []byte) bool {
+	return bytes.Equal(m.sums.strongOf(i), strong[:m.sums.head.Strong])
+}
+
+// allowed reports whether the client still has block i at the output offset
+// pos: in place, a block is gone once the output has come to its offset, unless
+// it was left where it is.
+func (m *search) allowed(i int32) bool {
+	return !m.inPlace || int64(i)*int64(m.length) >= m.pos || m.kept[i/64]>>(i%64)&1 != 0
+}
+
+// find returns a block of full length that is the content p of the window, or
+// none.
+func (m *search) find(p []byte) int32 {
+	weak := m.window.weak()
+	if !m.index.may(weak) {
+		return none
+	}
+	var strong []byte // computed once, for the first candidate
+	is := func(i int32) bool {
+		if strong == nil {
+			strong = m.sum(p)
+		}
+		return m.same(i, strong)
+	}
+	// A block in its own place need not be written by the client. Else the block
+	// after the last one makes a run, which is short on the wire and easy to read.
+	if m.inPlace && m.pos%int64(m.length) == 0 {
+		own := m.pos / int64(m.length)
+		if own < int64(len(m.index.weak)) && m.index.weak[own] == weak && is(int32(own)) {
+			return int32(own)
+		}
+	}
+	if m.want < int32(len(m.index.weak)) && m.index.weak[m.want] == weak && m.allowed(m.want) && is(m.want) {
+		return m.want
+	}
+	seen := 0
+	for i := m.index.bucket(weak); *i != none && seen < maxChain; {
+		block := *i
+		m.budget -= candidateCost
+		if !m.allowed(block) {
+			*i = m.index.next[block] // gone for good
+			continue
+		}
+		if m.index.weak[block] == weak {
+			if is(block) {
+				return block
+			}
+			seen++
+		}
+		i = &m.index.next[block]
+	}
+	if strong != nil {
+		m.budget -= int64(len(p))
+	}
+	return none
+}
+
+// match sends the literal bytes before a block and the block itself.
+func (m *search) match(i int32, literal, data []byte) error {
+	if err := m.literal(literal); err != nil {
+		return err
+	}
+	if m.inPlace && int64(i)*int64(m.length) == m.pos {
+		m.kept[i/64] |= 1 << (i % 64)
+	}
+	m.pos += int64(len(data))
+	m.Matched += int64(len(data))
+	m.want, m.fresh = i+1, true
+	return m.out.Match(i, data)
+}
+
+func (m *search) literal(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	m.Literal += int64(len(p))
+	return m.out.Literal(p)
+}

@@ -1,0 +1,339 @@
+package flist
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+
+	"rrserve/internal/rsyncproto/wire"
+	"rrserve/internal/vfs"
+)
+
+// maxName bounds a transfer name in bytes (MAXPATHLEN less its NUL).
+const maxName = 4095
+
+// Bits of an I/O error (section 2.1.7).
+const (
+	IOGeneral  = 1 // IOERR_GENERAL: the client deletes nothing, exit code 23
+	IOVanished = 2 // IOERR_VANISHED: exit code 24
+)
+
+// slabSize is the number of entries that are allocated together.
+const slabSize = 128
+
+// Builder sends file lists. It is used by one goroutine.
+type Builder struct {
+	o   Options
+	w   *wire.Writer
+	enc *encoder
+	ctx context.Context
+
+	list     *List
+	next     int32 // index of the first entry of the next list
+	slab     []Entry
+	total    int64
+	ioError  int32
+	reported int32
+
+	// incremental recursion
+	dirs    int32      // number of the next directory
+	pending [][]*group // directories whose lists are to be sent, innermost last
+	ended   bool
+
+	lastWay []*dir // parents that -R sent last
+	sentDot bool
+}
+
+// New returns a Builder that writes to w.
+func New(ctx context.Context, w *wire.Writer, o Options) *Builder {
+	b := &Builder{o: o, w: w, ctx: ctx}
+	b.enc = newEncoder(w, &b.o)
+	if o.Incremental {
+		b.next = 1
+	}
+	return b
+}
+
+// TotalSize returns the sum of the sizes of all files and links sent.
+func (b *Builder) TotalSize() int64 { return b.total }
+
+// IOError returns the I/O error bits met so far.
+func (b *Builder) IOError() int32 { return b.ioError }
+
+// AddIOError adds bits that the transfer met.
+func (b *Builder) AddIOError(bits int32) { b.ioError |= bits }
+
+// First sends the first list, without incremental recursion the only one. The
+// error is that of a rule in a per-directory filter file, of ctx, or of the
+// writer.
+func (b *Builder) First(sources iter.Seq[Source]) (*List, error) {
+	b.begin()
+	for s := range sources {
+		if err := b.source(s.place(b.o.Relative)); err != nil {
+			return nil, err
+		}
+	}
+	return b.finish(true)
+}
+
+func (b *Builder) begin() { b.list = &List{Start: b.next} }
+
+// finish ends the list on the wire and brings it into counting order.
+func (b *Builder) finish(first bool) (*List, error) {
+	v := b.o.Version
+	var report int32
+	if !b.o.IgnoreErrors && (b.ioError != b.reported) {
+		report = b.ioError
+	}
+	b.enc.end(report)
+	if first {
+		b.enc.idLists()
+	}
+	switch {
+	case !v.Varints():
+		b.w.Int(report)
+	case !b.o.SafeFlist && report != 0:
+		b.w.MessageInt(wire.IOError, report)
+	}
+	b.reported |= report
+
+	l := b.list
+	b.next = l.Start + int32(len(l.entries)) + 1
+	l.seal(v)
+	if b.o.Incremental {
+		b.queue(l)
+	}
+	return l, b.w.Err()
+}
+
+func (b *Builder) problem(k Kind, path string, err error) {
+	switch k {
+	case Vanished, DirVanished:
+		b.ioError |= IOVanished
+	case SkippedDir, UnsafeLink:
+	case LinkStat:
+		if errno(err) != vfs.ENOENT {
+			b.ioError |= IOGeneral
+		}
+	default:
+		b.ioError |= IOGeneral
+	}
+	b.o.Report(Problem{k, path, err})
+}
+
+// errno is the error number for messages; a link that leaves the tree counts
+// as one that leads nowhere.
+func errno(err error) int {
+	var e *vfs.Error
+	if !errors.As(err, &e) {
+		return vfs.EIO
+	}
+	if e.Errno == vfs.EXDEV {
+		return vfs.ENOENT
+	}
+	return e.Errno
+}
+
+// add sends one entry of d and keeps it. It returns nil if the entry cannot be
+// sent.
+func (b *Builder) add(d *dir, base string, it *item) *Entry {
+	in := &it.info
+	if len(d.name)+1+len(base) > maxName {
+		b.problem(NameTooLong, d.prefix()+base, nil)
+		return nil
+	}
+	if len(b.slab) == 0 {
+		b.slab = make([]Entry, slabSize)
+	}
+	e := &b.slab[0]
+	b.slab = b.slab[1:]
+	*e = Entry{dir: d, base: base, size: in.Size, mode: in.Mode, wire: int32(len(b.list.entries)), bits: it.bits}
+	if in.Type() == vfs.ModeSymlink && b.o.Links && it.target == "" && !b.readTarget(e, it) {
+		return nil
+	}
+	if in.IsRegular() && b.o.Sum != nil {
+		it.sum = b.o.Sum(e.Path())
+	}
+	switch in.Type() {
+	case vfs.ModeRegular, vfs.ModeSymlink:
+		b.total += in.Size
+	}
+	b.enc.entry(d.prefix(), base, it, b.list.Start+e.wire, b.list.Start)
+	b.list.entries = append(b.list.entries, e)
+	return e
+}
+
+// readTarget reads the target of a symbolic link into it.
+func (b *Builder) readTarget(e *Entry, it *item) bool {
+	target, err := b.o.FS.Readlink(e.Path())
+	switch {
+	case err != nil && errno(err) == vfs.ENOENT:
+		b.problem(Vanished, e.Path().String(), err)
+	case err != nil:
+		b.problem(ReadlinkStat, e.Path().String(), err)
+	case target == "":
+		b.problem(EmptyLink, e.Path().String(), nil)
+	case len(target) > maxName:
+		b.problem(NameTooLong, e.Path().String(), nil)
+	default:
+		it.target, it.info.Size = target, int64(len(target))
+		return true
+	}
+	return false
+}
+
+// contents lists the directory d into the current list and returns the
+// directories among its entries whose contents are wanted, in sending order.
+func (b *Builder) contents(d *dir) ([]*Entry, error) {
+	if err := b.ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := b.w.Err(); err != nil {
+		return nil, err
+	}
+	infos, err := b.o.FS.ReadDir(d.path)
+	if err != nil {
+		b.dirProblem(d, err, len(infos) > 0)
+	}
+	var subs []*Entry
+	for i := range infos {
+		if e := b.child(d, &infos[i]); e != nil && e.isDir() && e.bits&noContent == 0 {
+			subs = append(subs, e)
+		}
+	}
+	return subs, nil
+}
+
+func (b *Builder) dirProblem(d *dir, err error, partly bool) {
+	kind := OpenDir
+	switch {
+	case errno(err) == vfs.ENOENT && !partly:
+		kind = DirVanished
+	case partly:
+		kind = ReadDir
+	}
+	b.problem(kind, d.path.String(), err)
+}
+
+// child sends one entry that was found by listing d.
+func (b *Builder) child(d *dir, in *vfs.Info) *Entry {
+	name := in.Name
+	if in.Err != nil {
+		b.unreadableChild(d, in)
+		return nil
+	}
+	it := item{info: *in}
+	if !b.follow(d, name, &it) {
+		return nil
+	}
+	isDir := it.info.IsDir()
+	if d.excluded(name, isDir) {
+		return nil
+	}
+	if isDir {
+		mount := b.o.OneFileSystem > 0 && it.info.Dev != d.dev
+		if mount && b.o.OneFileSystem > 1 {
+			return nil
+		}
+		if mount || !b.o.Recurse {
+			it.bits |= noContent
+		}
+	}
+	return b.add(d, name, &it)
+}
+
+func (b *Builder) unreadableChild(d *dir, in *vfs.Info) {
+	path := d.path.String() + "/" + in.Name
+	if d.path.IsRoot() {
+		path = "/" + in.Name
+	}
+	switch {
+	case errno(in.Err) == vfs.ENOENT:
+		b.problem(Vanished, path, in.Err)
+	case d.excluded(in.Name, false) && d.excluded(in.Name, true):
+	default:
+		b.problem(ReadlinkStat, path, in.Err)
+	}
+}
+
+// follow replaces a symbolic link by what it leads to where an option says so.
+// It reports whether the entry is to be sent.
+func (b *Builder) follow(d *dir, base string, it *item) bool {
+	if it.info.Type() != vfs.ModeSymlink || !b.o.CopyLinks && !b.o.CopyDirLinks && !b.o.CopyUnsafeLinks {
+		return true
+	}
+	p, err := d.path.Join(base)
+	if err != nil {
+		return true
+	}
+	must := b.o.CopyLinks
+	if !must && b.o.CopyUnsafeLinks {
+		target, err := b.o.FS.Readlink(p)
+		if must = err == nil && unsafeLink(target, d.prefix()+base); must {
+			b.problem(UnsafeLink, d.prefix()+base, errors.New(target))
+		}
+	}
+	if !must && !b.o.CopyDirLinks {
+		return true
+	}
+	in, err := b.o.FS.Lstat(p.Follow())
+	switch {
+	case err != nil && must:
+		b.unfollowed(d, base, p, err)
+		return false
+	case err != nil || !must && !in.IsDir():
+		return true
+	}
+	in.Name = it.info.Name
+	it.info = in
+	it.bits |= isFollowed
+	return true
+}
+
+// unfollowed reports a link that had to be followed and could not be.
+func (b *Builder) unfollowed(d *dir, base string, p vfs.Path, err error) {
+	switch {
+	case d.excluded(base, false):
+	case errno(err) == vfs.ENOENT:
+		b.problem(NoReferent, p.String(), err)
+	default:
+		b.problem(ReadlinkStat, p.String(), err)
+	}
+}
+
+// inside returns the directory e as a place whose entries are listed.
+func (b *Builder) inside(e *Entry) (*dir, error) {
+	d := &dir{path: e.Path(), name: e.Name(), dev: e.dir.dev}
+	if e.base == "." {
+		d.name = strings.TrimSuffix(d.name, ".")
+	}
+	return d, b.enter(d, e.dir)
+}
+
+// enter reads the filter files of d, which lies in parent.
+func (b *Builder) enter(d, parent *dir) (err error) {
+	d.filter, err = parent.filter.Enter(strings.TrimPrefix(d.name, "/"))
+	return err
+}
+
+// recurse sends all that is below the directory e.
+func (b *Builder) recurse(e *Entry) error {
+	d, err := b.inside(e)
+	if err != nil {
+		return err
+	}
+	subs, err := b.contents(d)
+	if err != nil {
+		return err
+	}
+	if !b.o.Recurse {
+		return nil
+	}
+	for _, sub := range subs {
+		if err := b.recurse(sub); err != nil {
+			return err
+		}
+	}
+	return nil
+}

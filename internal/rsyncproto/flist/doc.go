@@ -1,0 +1,75 @@
+// Package flist builds, encodes and numbers the file lists of a pull: what
+// becomes an entry, the entry on the wire, the order in which both sides count
+// entries, and incremental recursion (docs/how-it-works.md, "The file list").
+//
+// A [Builder] walks the sources and sends each entry as it meets it; what it
+// keeps of an entry is what a later request needs. A [List] answers "entry i".
+package flist
+
+import (
+	"rrserve/internal/rsyncproto/filter"
+	"rrserve/internal/rsyncproto/wire"
+	"rrserve/internal/vfs"
+)
+
+// Options is what the session knows that shapes the list.
+type Options struct {
+	Version wire.Version
+	FS      vfs.FS
+	// Filters is the client's rule list. It is never nil.
+	Filters *filter.List
+
+	Recurse, Dirs                               bool // -r, -d
+	Links                                       bool // -l: targets are sent
+	CopyLinks, CopyDirLinks, CopyUnsafeLinks    bool // -L, -k, --copy-unsafe-links
+	HardLinks                                   bool // -H
+	Owner, Group, Devices, Specials, NumericIDs bool
+	ATimes                                      bool // -U
+	Relative, NoImpliedDirs                     bool // -R, --no-implied-dirs
+	OneFileSystem                               int  // number of -x
+	IgnoreErrors                                bool // --ignore-errors: report no I/O error
+	IgnoreMissing, DeleteMissing                bool // --ignore-missing-args, --delete-missing-args
+
+	// Incremental recursion: lists directory by directory.
+	Incremental bool
+	// Compat flags that change the list's bytes (protocol section 3.2).
+	VarintFlags, SafeFlist, ID0Names bool
+
+	// Sum returns the -c checksum of a regular file, of the length that the
+	// negotiated algorithm has; nil without -c.
+	Sum func(p vfs.Path) []byte
+	// SumLen is the length of a checksum in bytes, 0 without -c.
+	SumLen int
+
+	// UserName and GroupName give the name of an id, "" when it has none.
+	UserName, GroupName func(id uint32) string
+
+	// Report tells the client and the log about something that is not sent.
+	Report func(Problem)
+}
+
+// Kind says what went wrong with one name.
+type Kind int
+
+// What can go wrong while a list is built (protocol sections 2.1.3, 2.1.7).
+const (
+	LinkStat     Kind = iota // a source that cannot be examined
+	ChangeDir                // the directory of a source cannot be entered
+	OpenDir                  // a directory cannot be opened
+	ReadDir                  // a directory cannot be read to its end
+	ReadlinkStat             // an entry cannot be examined
+	Vanished                 // an entry went away while it was being listed
+	DirVanished              // a directory went away while it was being listed
+	NoReferent               // a link to be followed leads nowhere or out of the tree
+	NameTooLong              // transfer name or path over 4095 bytes
+	EmptyLink                // a symbolic link without a target
+	SkippedDir               // a directory where neither -r nor -d was given
+	UnsafeLink               // a link that --copy-unsafe-links replaces by its referent
+)
+
+// Problem is one name that is not (wholly) sent.
+type Problem struct {
+	Kind Kind
+	Path string // as seen from the root, with a leading slash; SkippedDir: the transfer name
+	Err  error  // may be nil
+}

@@ -1,0 +1,319 @@
+package rsyncproto
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"time"
+
+	"rrserve/internal/rsyncproto/argv"
+	"rrserve/internal/rsyncproto/checksum"
+	"rrserve/internal/rsyncproto/delta"
+	"rrserve/internal/rsyncproto/filter"
+	"rrserve/internal/rsyncproto/flist"
+	"rrserve/internal/rsyncproto/token"
+	"rrserve/internal/rsyncproto/wire"
+	"rrserve/internal/vfs"
+)
+
+// Config is one pull.
+type Config struct {
+	// Command is the command line that the client wants to run.
+	Command string
+	// FS is the tree that is served.
+	FS vfs.FS
+	// Stdin, Stdout and Stderr are the client's streams.
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Abort makes pending reads and writes of the streams fail. It is called
+	// when the client was silent for longer than its --timeout.
+	Abort func()
+	// UserName and GroupName give the names of ids, "" for none; nil: no names.
+	UserName, GroupName func(id uint32) string
+	// Seed is the checksum seed, 0 for a random one.
+	Seed int32
+	// Now is the clock of the statistics; nil: time.Now.
+	Now func() time.Time
+}
+
+// Result is how a pull ended.
+type Result struct {
+	// ExitStatus is rsync's exit code (errcode.h).
+	ExitStatus int
+	// Err is why the pull did not run to its end, nil if it did. Files that
+	// could not be sent are no error here.
+	Err error
+	// Refused is the code of a refusal, such as E-RO, "" if there was none.
+	Refused string
+	// Protocol is the negotiated version, 0 before that.
+	Protocol int
+	// Listed and Sent count file-list entries and files whose data were sent.
+	Listed, Sent int64
+	// Failed and Vanished count what could not be sent.
+	Failed, Vanished int64
+	// Read and Written count bytes of the client's streams after the handshake.
+	Read, Written int64
+	// Literal and Matched count bytes of file data by how they were sent.
+	Literal, Matched int64
+}
+
+// session is the state of one pull.
+type session struct {
+	Config
+	ctx  context.Context
+	pull *argv.Pull
+	in   *inbox
+	r    *wire.Reader
+	w    *wire.Writer
+
+	v      wire.Version
+	compat compat
+	sums   checksum.Choice
+	method token.Method
+	seed   int32
+
+	sumConfig checksum.Config
+	sender    *delta.Sender
+	listHash  *checksum.File // of -c
+	listBuf   []byte
+
+	filters *filter.List
+	list    *flist.Builder
+	lists   []*flist.List // lists that the client still asks from, oldest first
+	tokens  token.WriteCloser
+
+	start       time.Time
+	buildTime   time.Duration
+	xferErrors  int64
+	listed      bool  // the first file list was sent
+	firstErrors int32 // I/O error bits that it reported
+	timedOut    chan struct{}
+	res         Result
+}
+
+// Serve runs one pull to its end. It returns when the client said goodbye, the
+// pull failed, or ctx ended.
+func Serve(ctx context.Context, c Config) Result {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	s := &session{Config: c, ctx: ctx, timedOut: make(chan struct{})}
+	defer func() {
+		if s.in != nil {
+			s.in.close()
+		}
+	}()
+	return s.finish(s.run())
+}
+
+func (s *session) run() error {
+	pull, err := argv.Parse(s.Command)
+	if err != nil {
+		return err
+	}
+	s.pull = pull
+	s.in = newInbox(s.Stdin, s.flush)
+	s.r = wire.NewReader(s.in)
+	if pull.Secluded {
+		if err := pull.ReadSecluded(s.r); err != nil {
+			return err
+		}
+	}
+	s.w = wire.NewWriter(throttle(s.ctx, s.Stdout, pull.BWLimit))
+	stop := s.watch()
+	defer stop()
+	if err := s.handshake(); err != nil {
+		return err
+	}
+	if err := s.readFilters(); err != nil {
+		return err
+	}
+	if err := s.sendFirstList(); err != nil {
+		return err
+	}
+	if s.res.Listed == 0 {
+		// Nothing is listed: no phase, no statistics, no goodbye.
+		return s.w.Flush()
+	}
+	defer s.tokens.Close()
+	if err := s.sendFiles(); err != nil {
+		return err
+	}
+	return s.goodbye()
+}
+
+// flush sends what was written, before the client is waited for.
+func (s *session) flush() error {
+	if s.w == nil {
+		return nil
+	}
+	return s.w.Flush()
+}
+
+// readFilters reads the client's filter rules.
+func (s *session) readFilters() error {
+	l, err := filter.Read(s.r, s.v)
+	if err != nil {
+		return err
+	}
+	if s.pull.CVSExclude {
+		l.AddCVS()
+	}
+	s.filters = l
+	return nil
+}
+
+// sendFirstList builds and sends the file list, with incremental recursion the
+// first of them.
+func (s *session) sendFirstList() error {
+	args, err := s.pull.Expand(s.FS)
+	if err != nil {
+		return err
+	}
+	if s.pull.FilesFrom {
+		if err := s.checkBase(args[0]); err != nil {
+			return err
+		}
+	}
+	s.list = flist.New(s.ctx, s.w, s.listOptions())
+	s.start = s.Now()
+	l, err := s.list.First(s.sources(args))
+	if err != nil {
+		return err
+	}
+	s.buildTime = max(s.Now().Sub(s.start), time.Millisecond)
+	s.listed, s.firstErrors = true, s.list.IOError()
+	s.addList(l)
+	if err := s.r.Err(); err != nil {
+		return err
+	}
+	// A client that got one entry reads the next list before it asks anything.
+	if s.list.More() && l.Len() <= 1 {
+		return s.nextList()
+	}
+	return nil
+}
+
+// checkBase makes sure that the names of --files-from have a directory that
+// they are relative to.
+func (s *session) checkBase(base string) error {
+	p, err := vfs.ParsePath(base)
+	if err != nil {
+		return &baseError{base, err}
+	}
+	info, err := s.FS.Lstat(p.Follow())
+	if err == nil && !info.IsDir() {
+		err = &vfs.Error{Op: "chdir", Path: p, Errno: vfs.ENOTDIR, Err: errors.New("not a directory")}
+	}
+	if err != nil {
+		return &baseError{p.String(), err}
+	}
+	return nil
+}
+
+func (s *session) listOptions() flist.Options {
+	p := s.pull
+	o := flist.Options{
+		Version: s.v, FS: s.FS, Filters: s.filters,
+		Recurse: p.Recurse, Dirs: p.Dirs,
+		Links: p.Links, CopyLinks: p.CopyLinks, CopyDirLinks: p.CopyDirLinks, CopyUnsafeLinks: p.CopyUnsafeLinks,
+		HardLinks: p.HardLinks, Owner: p.Owner, Group: p.Group,
+		Devices: p.Devices, Specials: p.Specials, NumericIDs: p.NumericIDs, ATimes: p.ATimes > 0,
+		Relative: p.Relative, NoImpliedDirs: p.NoImpliedDirs, OneFileSystem: p.OneFileSystem,
+		IgnoreErrors: p.IgnoreErrors, IgnoreMissing: p.IgnoreMissingArgs, DeleteMissing: p.DeleteMissingArgs,
+		Incremental: s.compat.has(compatIncRecurse),
+		VarintFlags: s.compat.has(compatVarintFlist),
+		SafeFlist:   s.compat.has(compatSafeFlist) || s.v.SafeFlist(),
+		ID0Names:    s.compat.has(compatID0Names),
+		UserName:    s.UserName, GroupName: s.GroupName,
+		Report: s.report,
+	}
+	if p.Checksum {
+		o.SumLen = s.sums.List.Size()
+		o.Sum = s.listSum
+	}
+	return o
+}
+
+// sources yields the path arguments, or the names of --files-from as they
+// arrive.
+func (s *session) sources(args []string) iter.Seq[flist.Source] {
+	return func(yield func(flist.Source) bool) {
+		if !s.pull.FilesFrom {
+			for _, a := range args {
+				if !yield(flist.Source{Name: a}) {
+					return
+				}
+			}
+			return
+		}
+		plain := s.v.Varints() && !s.v.FramedNames()
+		if plain {
+			s.r.Frame(false)
+		}
+		for {
+			name := s.r.CString("name in the list of files", maxListedName)
+			if s.r.Err() != nil || len(name) == 0 {
+				break
+			}
+			if !yield(flist.Source{Base: args[0], Name: flist.CleanListed(string(name), s.pull.Relative)}) {
+				return
+			}
+		}
+		if plain {
+			s.r.Frame(true)
+		}
+	}
+}
+
+// maxListedName bounds a name of --files-from in bytes.
+const maxListedName = 4095
+
+func (s *session) addList(l *flist.List) {
+	s.lists = append(s.lists, l)
+	s.res.Listed += int64(l.Len())
+}
+
+// nextList sends one more list of an incremental recursion.
+func (s *session) nextList() error {
+	l, err := s.list.Next()
+	if err != nil {
+		return err
+	}
+	if l != nil {
+		s.addList(l)
+	}
+	return nil
+}
+
+// listSum is the -c checksum of a file, nil if it cannot be read.
+func (s *session) listSum(p vfs.Path) []byte {
+	f, err := s.FS.Open(p)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	if s.listHash == nil {
+		s.listHash = checksum.NewList(s.sums.List)
+		s.listBuf = make([]byte, 256<<10)
+	}
+	s.listHash.Reset()
+	for off, size := int64(0), f.Info().Size; off < size; {
+		n, err := f.ReadAt(s.listBuf[:min(int64(len(s.listBuf)), size-off)], off)
+		s.listHash.Write(s.listBuf[:n])
+		if off += int64(n); err != nil && off < size {
+			return nil
+		}
+	}
+	return s.listHash.Sum(nil)
+}
+
+func randomSeed() int32 {
+	for {
+		if s := int32(rand.Uint32()); s != 0 {
+			return s
+		}
+	}
+}

@@ -1,0 +1,334 @@
+package rsyncproto
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"rrserve/internal/rsyncproto/argv"
+	"rrserve/internal/rsyncproto/delta"
+	"rrserve/internal/rsyncproto/filter"
+	"rrserve/internal/rsyncproto/flist"
+	"rrserve/internal/rsyncproto/wire"
+	"rrserve/internal/vfs"
+)
+
+// rsync's exit codes (errcode.h), as far as a sender uses them.
+const (
+	exitOK          = 0
+	exitSyntax      = 1  // RERR_SYNTAX
+	exitProtocol    = 2  // RERR_PROTOCOL
+	ExitFileSelect  = 3  // RERR_FILESELECT; also for a root that cannot be opened
+	exitUnsupported = 4  // RERR_UNSUPPORTED
+	exitSocketIO    = 10 // RERR_SOCKETIO
+	exitStream      = 12 // RERR_STREAMIO
+	exitSignal      = 20 // RERR_SIGNAL
+	exitPartial     = 23 // RERR_PARTIAL
+	exitVanished    = 24 // RERR_VANISHED
+	exitTimeout     = 30 // RERR_TIMEOUT
+)
+
+// exitText is what the last line of a failed run says.
+var exitText = map[int]string{
+	exitSyntax:      "syntax or usage error",
+	exitProtocol:    "protocol incompatibility",
+	ExitFileSelect:  "errors selecting input/output files, dirs",
+	exitUnsupported: "requested action not supported",
+	exitStream:      "error in rsync protocol data stream",
+	exitSignal:      "received SIGINT, SIGTERM, or SIGHUP",
+	exitTimeout:     "timeout in data send/receive",
+}
+
+// protocolError is something that a client of the protocol never sends.
+type protocolError struct{ text string }
+
+func (e *protocolError) Error() string { return e.text }
+
+func protocolErrorf(format string, args ...any) error {
+	return &protocolError{fmt.Sprintf(format, args...)}
+}
+
+// versionError is a client whose protocol is too old.
+type versionError struct{ version int }
+
+func (e *versionError) Error() string {
+	return fmt.Sprintf("--protocol must be at least %d on the Server.", wire.MinVersion)
+}
+
+// unsupported is an algorithm that the client fixed and that cannot be used.
+type unsupported struct{ text string }
+
+func (e *unsupported) Error() string { return e.text }
+
+// baseError is a base directory of --files-from that cannot be entered.
+type baseError struct {
+	path string
+	err  error
+}
+
+func (e *baseError) Error() string {
+	return fmt.Sprintf("rsync: [sender] change_dir \"%s\" failed: %s", e.path, reason(e.err))
+}
+
+var (
+	errOneBase           = errors.New("--files-from needs exactly one source directory")
+	errNotRsync          = errors.New("protocol version mismatch -- is your shell clean?\n(see the rsync manpage for an explanation)")
+	errNoCommonAlgorithm = errors.New("no algorithm in common with the client")
+)
+
+// finish turns the end of run into an exit status and, where the client can
+// still be told, a message. It is the only place that does.
+func (s *session) finish(err error) Result {
+	if s.timedOutNow() {
+		err = errTimeout{s.pull.Timeout}
+	}
+	s.res.Err = err
+	s.res.ExitStatus = s.status(err)
+	if s.r != nil {
+		s.res.Read, s.res.Written = s.r.Count(), s.w.Count()
+	}
+	return s.res
+}
+
+type errTimeout struct{ seconds int }
+
+func (e errTimeout) Error() string {
+	return fmt.Sprintf("io timeout after %d seconds -- exiting", e.seconds)
+}
+
+func (s *session) timedOutNow() bool {
+	select {
+	case <-s.timedOut:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *session) status(err error) int {
+	var (
+		refusal *argv.Refusal
+		peer    *wire.PeerExit
+		rules   *filter.SyntaxError
+		bad     *protocolError
+		head    *delta.HeadError
+		frame   *wire.FrameError
+		rng     *wire.RangeError
+		version *versionError
+		base    *baseError
+		name    *unsupported
+		timeout errTimeout
+	)
+	switch {
+	case err == nil:
+		return s.partial()
+	case errors.As(err, &timeout):
+		return exitTimeout
+	case errors.As(err, &refusal):
+		s.res.Refused = string(refusal.Code)
+		return s.fail(refusal.Status, refusal.Text)
+	case errors.As(err, &peer):
+		return int(peer.Code)
+	case errors.As(err, &rules):
+		return s.fail(exitSyntax, rules.Error()+"\n")
+	case errors.As(err, &base):
+		s.errorXfer(base.Error() + "\n")
+		return s.fail(ExitFileSelect, "")
+	case errors.As(err, &version), errors.Is(err, errNotRsync):
+		return s.fail(exitProtocol, err.Error()+"\n")
+	case errors.As(err, &name):
+		return s.fail(exitUnsupported, err.Error()+"\n")
+	case errors.Is(err, errNoCommonAlgorithm):
+		return exitUnsupported // the client says it
+	case errors.As(err, &bad):
+		return s.fail(exitProtocol, bad.text+"\n")
+	case errors.As(err, &head):
+		return s.fail(exitProtocol, head.Error()+"\n")
+	case errors.As(err, &rng):
+		return s.fail(exitProtocol, fmt.Sprintf("protocol error: %v [sender]\n", rng))
+	case errors.As(err, &frame), errors.Is(err, wire.ErrBadNumber):
+		return s.fail(exitStream, fmt.Sprintf("protocol error: %v [sender]\n", err))
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return s.fail(exitSignal, "rsync: the server is shutting down\n")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return exitStream
+	}
+	return exitSocketIO
+}
+
+// partial is the status of a session that ran to its end.
+func (s *session) partial() int {
+	bits := int32(0)
+	if s.list != nil {
+		bits = s.list.IOError()
+	}
+	switch {
+	case s.xferErrors > 0 || bits&flist.IOGeneral != 0:
+		return exitPartial
+	case bits&flist.IOVanished != 0:
+		return exitVanished
+	}
+	return exitOK
+}
+
+// fail tells the client why the session ends (section 8.2): before anything is
+// multiplexed on stderr, later in the stream.
+func (s *session) fail(code int, text string) int {
+	if s.w == nil || !s.w.Framed() {
+		io.WriteString(s.Stderr, text)
+		return code
+	}
+	tag := wire.Error
+	if !s.v.Varints() {
+		tag = wire.ErrorXfer
+	}
+	if text != "" {
+		s.w.Text(tag, text)
+	}
+	switch {
+	case s.v.ErrorExit():
+		// Clients that are told the code leave the last line to us.
+		s.w.Text(tag, fmt.Sprintf("rsync error: %s (code %d) [sender=rrserve]\n", exitText[code], code))
+		s.w.MessageInt(wire.ErrorExit, int32(code))
+		s.drain()
+	case !s.listed && s.list == nil:
+		s.sendNothing()
+	}
+	s.w.Flush()
+	return code
+}
+
+// drain drops what the client still sends, so that it reads our last words
+// before it finds the connection closed.
+func (s *session) drain() {
+	s.w.Flush()
+	stop := time.AfterFunc(drainTime, s.Abort)
+	defer stop.Stop()
+	io.Copy(io.Discard, s.in)
+}
+
+// drainTime bounds how long a client may take to end after it was told to.
+const drainTime = 10 * time.Second
+
+// sendNothing sends an empty list, after which clients of protocols without
+// MSG_ERROR_EXIT take our exit status.
+func (s *session) sendNothing() {
+	l := flist.New(s.ctx, s.w, s.listOptions())
+	l.First(func(func(flist.Source) bool) {})
+	if l.More() {
+		l.Next()
+	}
+}
+
+// report tells the client about a name that is not sent.
+func (s *session) report(p flist.Problem) {
+	switch p.Kind {
+	case flist.LinkStat:
+		s.failed("link_stat", p.Path, p.Err)
+	case flist.ChangeDir:
+		s.failed("change_dir", p.Path, p.Err)
+	case flist.OpenDir:
+		s.failed("opendir", p.Path, p.Err)
+	case flist.ReadDir:
+		s.errorXfer(fmt.Sprintf("rsync: [sender] readdir(\"%s\"): %s\n", p.Path, reason(p.Err)))
+	case flist.ReadlinkStat:
+		s.errorXfer(fmt.Sprintf("rsync: [sender] readlink_stat(\"%s\") failed: %s\n", p.Path, reason(p.Err)))
+	case flist.Vanished:
+		s.vanished("file", p.Path)
+	case flist.DirVanished:
+		s.vanished("directory", p.Path)
+	case flist.NoReferent:
+		s.errorXfer(fmt.Sprintf("symlink has no referent: \"%s\"\n", p.Path))
+	case flist.NameTooLong:
+		s.errorXfer(fmt.Sprintf("filename overflows max-path len: %s\n", p.Path))
+	case flist.EmptyLink:
+		s.errorXfer(fmt.Sprintf("skipping symlink with 0-length value: \"%s\"\n", p.Path))
+	case flist.SkippedDir:
+		s.info(fmt.Sprintf("skipping directory %s\n", p.Path))
+	case flist.UnsafeLink:
+		if s.pull.Verbose > 0 {
+			s.info(fmt.Sprintf("copying unsafe symlink \"%s\" -> \"%s\"\n", p.Path, p.Err))
+		}
+	}
+}
+
+func (s *session) failed(what, path string, err error) {
+	s.errorXfer(fmt.Sprintf("rsync: [sender] %s \"%s\" failed: %s\n", what, path, reason(err)))
+}
+
+// errorXfer sends an error that makes the client exit with code 23.
+func (s *session) errorXfer(text string) {
+	s.xferErrors++
+	s.res.Failed++
+	s.w.Text(wire.ErrorXfer, text)
+}
+
+func (s *session) vanished(what, path string) {
+	s.res.Vanished++
+	s.warning(fmt.Sprintf("%s has vanished: \"%s\"\n", what, path))
+}
+
+func (s *session) warning(text string) {
+	if s.v.Varints() {
+		s.w.Text(wire.Warning, text)
+	} else {
+		s.w.Text(wire.Info, text)
+	}
+}
+
+func (s *session) info(text string) {
+	if !s.pull.Quiet {
+		s.w.Text(wire.Info, text)
+	}
+}
+
+// reason is how C programs print an error: text and number.
+func reason(err error) string {
+	var e *vfs.Error
+	if !errors.As(err, &e) {
+		return fmt.Sprintf("%v (%d)", err, vfs.EIO)
+	}
+	n := e.Errno
+	if n == vfs.EXDEV {
+		n = vfs.ENOENT // a link out of the tree is one that leads nowhere
+	}
+	if text, ok := errnoText[n]; ok {
+		return fmt.Sprintf("%s (%d)", text, n)
+	}
+	return fmt.Sprintf("%v (%d)", e.Err, n)
+}
+
+// errnoText is strerror(3) of the C locale on Linux.
+var errnoText = map[int]string{
+	1:   "Operation not permitted",
+	2:   "No such file or directory",
+	4:   "Interrupted system call",
+	5:   "Input/output error",
+	6:   "No such device or address",
+	9:   "Bad file descriptor",
+	11:  "Resource temporarily unavailable",
+	12:  "Cannot allocate memory",
+	13:  "Permission denied",
+	16:  "Device or resource busy",
+	19:  "No such device",
+	20:  "Not a directory",
+	21:  "Is a directory",
+	22:  "Invalid argument",
+	23:  "Too many open files in system",
+	24:  "Too many open files",
+	36:  "File name too long",
+	40:  "Too many levels of symbolic links",
+	61:  "No data available",
+	74:  "Bad message",
+	75:  "Value too large for defined data type",
+	103: "Software caused connection abort",
+	107: "Transport endpoint is not connected",
+	110: "Connection timed out",
+	112: "Host is down",
+	113: "No route to host",
+	116: "Stale file handle",
+	117: "Structure needs cleaning",
+	121: "Remote I/O error",
+}

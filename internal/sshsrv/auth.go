@@ -1,0 +1,119 @@
+package sshsrv
+
+import (
+	"errors"
+	"io"
+	"net"
+	"slices"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// errKey is the answer to a key that may not log in.
+var errKey = errors.New("key not authorized")
+
+// errUser is the answer to a user name that may not log in.
+var errUser = errors.New("user not accepted")
+
+// authorizedKeyData is the key under which the key that logged in travels in
+// ssh.Permissions.
+type authorizedKeyData struct{}
+
+func acceptedKey(p *ssh.Permissions) AuthorizedKey {
+	return p.ExtraData[authorizedKeyData{}].(AuthorizedKey)
+}
+
+// login is the authentication of one connection. Its messages use sshd's words
+// with what the peer chose as attributes, behind the address.
+type login struct {
+	*conn
+	offered ssh.PublicKey // refused and not yet logged
+	user    string        // last one tried
+	tried   bool          // something other than "none" was
+}
+
+// config is the server's configuration with this connection's callbacks.
+func (l *login) config() *ssh.ServerConfig {
+	cfg := l.srv.ssh
+	cfg.PublicKeyCallback = l.offer
+	cfg.VerifiedPublicKeyCallback = l.accept
+	cfg.AuthLogCallback = l.logAttempt
+	return &cfg
+}
+
+// offer answers whether a key is worth a signature. It decides nothing: a
+// client may offer keys that it does not hold.
+func (l *login) offer(m ssh.ConnMetadata, pub ssh.PublicKey) (*ssh.Permissions, error) {
+	l.user, l.tried = m.User(), true
+	_, err := l.find(m.User(), pub)
+	if err != nil {
+		l.offered = pub
+	}
+	return nil, err
+}
+
+// accept decides, once the client has proved to hold the key.
+func (l *login) accept(m ssh.ConnMetadata, pub ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
+	key, err := l.find(m.User(), pub)
+	if err != nil {
+		l.offered = pub
+		return nil, err
+	}
+	return &ssh.Permissions{ExtraData: map[any]any{authorizedKeyData{}: key}}, nil
+}
+
+func (l *login) find(user string, pub ssh.PublicKey) (AuthorizedKey, error) {
+	if want := l.srv.cfg.User; want != "" && user != want {
+		return AuthorizedKey{}, errUser
+	}
+	keys := l.srv.cfg.AuthorizedKeys()
+	i := slices.IndexFunc(keys, func(k AuthorizedKey) bool { return k.matches(pub) })
+	if i < 0 {
+		return AuthorizedKey{}, errKey
+	}
+	return keys[i], nil
+}
+
+// methods are the authentication methods that have a name of their own in the
+// log (RFC 4252, 4256, 4462).
+var methods = []string{"publickey", "password", "keyboard-interactive", "hostbased", "gssapi-with-mic"}
+
+// logAttempt is called after each attempt.
+func (l *login) logAttempt(m ssh.ConnMetadata, method string, err error) {
+	if err == nil || method == "none" { // "none" asks which methods there are
+		return
+	}
+	l.user, l.tried = m.User(), true
+	if !slices.Contains(methods, method) {
+		method = "unknown"
+	}
+	log := l.log.With("user", m.User())
+	switch {
+	case errors.Is(err, errUser):
+		log.Info("Invalid user")
+	case l.offered != nil:
+		log.Info("Failed "+method, "type", keyTypeName(l.offered), "fingerprint", ssh.FingerprintSHA256(l.offered))
+	default:
+		log.Info("Failed "+method, "err", err)
+	}
+	l.offered = nil
+}
+
+// logEnd says why nobody logged in.
+func (l *login) logEnd(err error) {
+	var negotiation *ssh.AlgorithmNegotiationError
+	var auth *ssh.ServerAuthError
+	var network net.Error
+	switch {
+	case errors.As(err, &network) && network.Timeout():
+		l.log.Info("Timeout before authentication", "user", l.user)
+	case errors.As(err, &negotiation):
+		l.log.Info("Unable to negotiate", "err", err)
+	case !errors.As(err, &auth) && !errors.As(err, &network) && !errors.Is(err, io.EOF):
+		l.log.Info("Connection failed before authentication", "user", l.user, "err", err)
+	case l.tried:
+		l.log.Info("Connection closed by authenticating user", "user", l.user)
+	default:
+		l.log.Info("Connection closed before authentication")
+	}
+}

@@ -1,0 +1,305 @@
+package sshsrv
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Limits that are not configurable.
+const (
+	// maxChannels is the number of sessions open at once on one connection
+	// (sshd_config MaxSessions, same default).
+	maxChannels = 10
+	// maxCommand is the longest command line accepted, in bytes: Linux passes
+	// no longer one to a shell (MAX_ARG_STRLEN).
+	maxCommand = 128 << 10
+	// missedKeepAlives is the number of intervals in which nothing at all
+	// arrived after which a connection is taken for dead.
+	missedKeepAlives = 3
+	// closeGrace is how long a handler may go on after its channel was closed
+	// before its connection is cut.
+	closeGrace = 5 * time.Second
+	// lingerDraining is how long a client may take to hang up after its last
+	// session ended while the server is stopping.
+	lingerDraining = time.Second
+	// maxAcceptDelay bounds the pause after an accept that failed, for example
+	// because file descriptors ran out.
+	maxAcceptDelay = time.Second
+)
+
+// Defaults for the zero values of [Config].
+const (
+	DefaultLoginGrace         = 60 * time.Second
+	DefaultKeepAlive          = 60 * time.Second
+	DefaultDrain              = 30 * time.Second
+	DefaultMaxAuthTries       = 6 // sshd_config MaxAuthTries
+	DefaultMaxSessions        = 64
+	DefaultMaxUnauthenticated = 64
+)
+
+// Exit statuses that this package chooses itself. A handler may use any.
+const (
+	// StatusRefused ends a request for a shell.
+	StatusRefused = 1
+	// StatusBusy ends a command for which no session slot is free.
+	StatusBusy = 5
+	// StatusPanic ends a command whose handler panicked.
+	StatusPanic = 13
+)
+
+// Handler runs one command and returns its exit status. The context ends when
+// the client closes the channel or disconnects, or the server stops; Stdin,
+// Stdout and Stderr fail soon after, so a handler that reads or writes ends by
+// itself. A panic in the handler's own goroutine ends its session only.
+type Handler func(ctx context.Context, x *Exec) (status int)
+
+// Exec is a command that an authenticated client asked to run.
+type Exec struct {
+	Command       string // as sent; any bytes, at most 128 KiB
+	User          string // as sent; any bytes
+	Key           AuthorizedKey
+	Remote        netip.AddrPort // zero if the listener is not a TCP one
+	ClientVersion string         // "SSH-2.0-...", at most 255 bytes
+
+	// Stdin is what the client sends. io.EOF means that it sent its end or
+	// went away; the context tells which.
+	Stdin io.Reader
+	// Stdout and Stderr go to the client. A Write of up to 32768 bytes is one
+	// SSH packet, sent before Write returns. Each is for one goroutine at a
+	// time; the two may be used at once.
+	Stdout, Stderr io.Writer
+
+	// Abort closes the channel: Stdin, Stdout and Stderr fail and the context
+	// ends. The client then sees no exit status.
+	Abort func()
+}
+
+// Config says who may log in and what is run. Zero limits mean the defaults.
+type Config struct {
+	// HostKeys are the server's own keys, at most one of each type. None is an
+	// error of New.
+	HostKeys []HostKey
+	// AuthorizedKeys returns the keys that may log in. It is called at each
+	// attempt, from several goroutines. A nil or empty result lets nobody in.
+	AuthorizedKeys func() []AuthorizedKey
+	// User is the only user name accepted; "" accepts any, the key decides.
+	User string
+	// Handler runs the commands.
+	Handler Handler
+	// ShellAnswer is written to a client that asks for a shell or a
+	// subsystem, one line without its newline.
+	ShellAnswer string
+	// Ciphers is offered instead of DefaultCiphers; see CheckCiphers.
+	Ciphers []string
+
+	LoginGrace         time.Duration // from accept to authenticated
+	KeepAlive          time.Duration // between keepalive requests
+	Drain              time.Duration // for sessions to end after Serve's context did
+	MaxAuthTries       int           // per connection
+	MaxSessions        int           // commands running at once, all connections
+	MaxUnauthenticated int           // connections before login, all addresses
+
+	// Log receives what happens before and beside a command; nil discards it.
+	Log *slog.Logger
+}
+
+// Server serves SSH connections. Make one with [New].
+type Server struct {
+	cfg     Config
+	ssh     ssh.ServerConfig // without callbacks, which each connection adds
+	logins  chan struct{}    // holds a token per connection before login
+	running chan struct{}    // holds a token per running command
+
+	closed    chan struct{} // closed by Close
+	closeOnce sync.Once
+
+	mu       sync.Mutex
+	draining bool
+	conns    map[*conn]struct{}
+	wg       sync.WaitGroup // one per entry of conns
+}
+
+// New checks the configuration and returns a server that [Server.Serve] starts.
+func New(cfg Config) (*Server, error) {
+	switch {
+	case len(cfg.HostKeys) == 0:
+		return nil, errors.New("no host key")
+	case cfg.AuthorizedKeys == nil:
+		return nil, errors.New("no authorized keys")
+	case cfg.Handler == nil:
+		return nil, errors.New("no handler")
+	}
+	if err := CheckCiphers(cfg.Ciphers); err != nil {
+		return nil, err
+	}
+	cfg.setDefaults()
+	s := &Server{
+		cfg:     cfg,
+		logins:  make(chan struct{}, cfg.MaxUnauthenticated),
+		running: make(chan struct{}, cfg.MaxSessions),
+		closed:  make(chan struct{}),
+		conns:   make(map[*conn]struct{}),
+	}
+	s.ssh = ssh.ServerConfig{
+		Config: ssh.Config{
+			KeyExchanges: keyExchanges,
+			Ciphers:      cfg.Ciphers,
+			MACs:         macs,
+		},
+		PublicKeyAuthAlgorithms: userKeyAlgorithms,
+		MaxAuthTries:            cfg.MaxAuthTries,
+		ServerVersion:           "SSH-2.0-rrserve",
+	}
+	for _, k := range cfg.HostKeys {
+		if k.signer == nil {
+			return nil, errors.New("empty host key")
+		}
+		s.ssh.AddHostKey(k.signer)
+	}
+	return s, nil
+}
+
+func (c *Config) setDefaults() {
+	if len(c.Ciphers) == 0 {
+		c.Ciphers = DefaultCiphers
+	}
+	c.LoginGrace = positive(c.LoginGrace, DefaultLoginGrace)
+	c.KeepAlive = positive(c.KeepAlive, DefaultKeepAlive)
+	c.Drain = positive(c.Drain, DefaultDrain)
+	c.MaxAuthTries = positive(c.MaxAuthTries, DefaultMaxAuthTries)
+	c.MaxSessions = positive(c.MaxSessions, DefaultMaxSessions)
+	c.MaxUnauthenticated = positive(c.MaxUnauthenticated, DefaultMaxUnauthenticated)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+func positive[T int | time.Duration](v, otherwise T) T {
+	if v > 0 {
+		return v
+	}
+	return otherwise
+}
+
+// Serve accepts connections from ln until ctx ends, and then waits at most
+// Config.Drain for the running commands. It closes ln, and returns nil when it
+// was stopped and an error when ln failed. It may be called once.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	commands, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer ln.Close()
+	accepting, stopAccepting := context.WithCancel(ctx)
+	defer stopAccepting()
+	context.AfterFunc(accepting, func() { ln.Close() })
+	go func() {
+		select {
+		case <-s.closed:
+			stopAccepting()
+		case <-accepting.Done():
+		}
+	}()
+
+	err := s.accept(accepting, commands, ln)
+	s.drain(stop)
+	return err
+}
+
+// Close makes Serve return without waiting for running commands.
+func (s *Server) Close() { s.closeOnce.Do(func() { close(s.closed) }) }
+
+func (s *Server) accept(accepting, commands context.Context, ln net.Listener) error {
+	delay := time.Duration(0)
+	for {
+		nc, err := ln.Accept()
+		switch {
+		case err == nil:
+			delay = 0
+			s.start(commands, nc)
+			continue
+		case accepting.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return err
+		}
+		delay = min(max(2*delay, 5*time.Millisecond), maxAcceptDelay)
+		s.cfg.Log.Warn("accepting a connection failed", "err", err, "retry", delay)
+		select {
+		case <-accepting.Done():
+			return nil
+		case <-time.After(delay):
+		}
+	}
+}
+
+// start gives a new connection its goroutine, if there is room for one more
+// that has not logged in.
+func (s *Server) start(ctx context.Context, nc net.Conn) {
+	c := newConn(s, nc)
+	select {
+	case s.logins <- struct{}{}:
+	default:
+		c.log.Warn("refused: too many connections before login", "limit", s.cfg.MaxUnauthenticated)
+		nc.Close()
+		return
+	}
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	s.wg.Add(1)
+	s.mu.Unlock()
+	go func() {
+		defer s.wg.Done()
+		c.serve(ctx)
+		s.mu.Lock()
+		delete(s.conns, c)
+		s.mu.Unlock()
+	}()
+}
+
+// drain ends what was started: connections without a command at once, commands
+// when Config.Drain is over, and all when Close is called.
+func (s *Server) drain(stop context.CancelFunc) {
+	s.mu.Lock()
+	s.draining = true
+	for c := range s.conns {
+		c.closeIfIdle()
+	}
+	s.mu.Unlock()
+
+	done := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return
+	case <-time.After(s.cfg.Drain):
+		s.cfg.Log.Warn("stopping: commands still running are cut", "waited", s.cfg.Drain)
+	case <-s.closed:
+	}
+	stop()
+	s.mu.Lock()
+	for c := range s.conns {
+		c.net.Close()
+	}
+	s.mu.Unlock()
+	// A handler may hang in the file system, out of reach of its context.
+	select {
+	case <-done:
+	case <-time.After(closeGrace):
+	}
+}
+
+func (s *Server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}

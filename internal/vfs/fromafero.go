@@ -1,0 +1,227 @@
+package vfs
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/spf13/afero"
+)
+
+// readdirChunk is how many entries are asked of a directory at a time. It
+// bounds what a listing takes beside its result.
+const readdirChunk = 1024
+
+// aferoFS is an FS on top of an afero stack.
+type aferoFS struct {
+	base     afero.Fs
+	lstat    func(name string) (fs.FileInfo, bool, error)
+	noFollow int
+}
+
+// FromAfero makes an FS of an afero file system, which is in use
+//
+//	afero.NewReadOnlyFs(afero.NewBasePathFs(root, "/"))
+//
+// with the root of internal/jail at its base, and in tests may be an
+// afero.MemMapFs. The base gets names with a leading slash. noFollow is the flag
+// bit of the base's OpenFile that means not to follow a symbolic link in the
+// last place of the name, 0 for a base without links.
+//
+// The base's fs.FileInfo should be [Attrs]; where they are not, an Info has
+// what fs.FileInfo tells, one link, and zero for the rest. A directory entry
+// with a method StatErr() error becomes an Info with Err set. The error number
+// of a failure is what the method Errno() int of an error in the chain returns.
+//
+// A file opened in a base without Attrs is read by one reader at a time,
+// because ReadAt of afero's own files moves an offset.
+func FromAfero(base afero.Fs, noFollow int) FS {
+	f := &aferoFS{base: base, noFollow: noFollow}
+	if l, ok := base.(afero.Lstater); ok {
+		f.lstat = l.LstatIfPossible
+	} else {
+		f.lstat = func(name string) (fs.FileInfo, bool, error) {
+			fi, err := base.Stat(name)
+			return fi, false, err
+		}
+	}
+	return f
+}
+
+func (f *aferoFS) Lstat(p Path) (Info, error) {
+	if err := p.check("lstat"); err != nil {
+		return Info{}, err
+	}
+	var fi fs.FileInfo
+	var err error
+	if p.follow {
+		fi, err = f.base.Stat(p.name)
+	} else {
+		fi, _, err = f.lstat(p.name)
+	}
+	if err != nil {
+		return Info{}, newError("lstat", p, err)
+	}
+	var info Info
+	info.set(p.Base(), fi)
+	return info, nil
+}
+
+func (f *aferoFS) Readlink(p Path) (string, error) {
+	if err := p.check("readlink"); err != nil {
+		return "", err
+	}
+	l, ok := f.base.(afero.LinkReader)
+	if !ok {
+		return "", newError("readlink", p, afero.ErrNoReadlink)
+	}
+	text, err := l.ReadlinkIfPossible(p.name)
+	if err != nil {
+		return "", newError("readlink", p, err)
+	}
+	return text, nil
+}
+
+func (f *aferoFS) Open(p Path) (*File, error) {
+	h, fi, err := f.open("open", p)
+	if err != nil {
+		return nil, err
+	}
+	file := &File{path: p, r: h, c: h}
+	file.info.set(p.Base(), fi)
+	if !file.info.IsRegular() {
+		h.Close()
+		return nil, notRegular(p, &file.info)
+	}
+	if _, ok := fi.(Attrs); !ok {
+		file.r = &oneReader{r: h}
+	}
+	return file, nil
+}
+
+func notRegular(p Path, i *Info) error {
+	e := &Error{Op: "open", Path: p, Errno: EINVAL, Err: errNotRegular}
+	switch i.Type() {
+	case ModeDir:
+		e.Errno = EISDIR
+	case ModeSymlink:
+		e.Errno = ELOOP
+	}
+	return e
+}
+
+// open opens p, whatever it is, and describes what was opened.
+func (f *aferoFS) open(op string, p Path) (afero.File, fs.FileInfo, error) {
+	if err := p.check(op); err != nil {
+		return nil, nil, err
+	}
+	flag := f.noFollow
+	if p.follow {
+		flag = 0
+	}
+	h, err := f.base.OpenFile(p.name, flag, 0)
+	if err != nil {
+		return nil, nil, newError(op, p, err)
+	}
+	fi, err := h.Stat()
+	if err != nil {
+		h.Close()
+		return nil, nil, newError(op, p, err)
+	}
+	return h, fi, nil
+}
+
+func (f *aferoFS) ReadDir(p Path) ([]Info, error) {
+	h, fi, err := f.open("readdir", p)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	if !fi.IsDir() {
+		return nil, &Error{Op: "readdir", Path: p, Errno: ENOTDIR, Err: errNotDir}
+	}
+	var chunks [][]Info
+	for {
+		list, err := h.Readdir(readdirChunk)
+		infos, ok := entries(p, list)
+		chunks = append(chunks, infos)
+		switch {
+		case !ok:
+			return join(chunks), &Error{Op: "readdir", Path: p, Errno: EIO, Err: ErrName}
+		case err == io.EOF || err == nil && len(list) == 0:
+			return join(chunks), nil
+		case err != nil:
+			return join(chunks), newError("readdir", p, err)
+		}
+	}
+}
+
+// join makes one slice of the chunks of a listing, of which the last is often
+// empty. Two copies of each Info are less than a growing slice makes.
+func join(chunks [][]Info) []Info {
+	if len(chunks) <= 2 && len(chunks[len(chunks)-1]) == 0 {
+		return chunks[0]
+	}
+	return slices.Concat(chunks...)
+}
+
+// entries describes the entries of the directory dir, up to the first whose
+// name is none that a directory can hold; ok is false when there is one.
+func entries(dir Path, list []fs.FileInfo) (infos []Info, ok bool) {
+	infos = make([]Info, len(list))
+	for i, fi := range list {
+		if !infos[i].setEntry(dir, fi) {
+			return infos[:i], false
+		}
+	}
+	return infos, true
+}
+
+// setEntry fills i with an entry of the directory dir. It reports whether the
+// name is one that a directory can hold.
+func (i *Info) setEntry(dir Path, fi fs.FileInfo) bool {
+	name := fi.Name()
+	if name == "" || name == "." || name == ".." || strings.IndexByte(name, '/') >= 0 {
+		return false
+	}
+	if b, ok := fi.(interface{ StatErr() error }); ok {
+		p, err := dir.Join(name)
+		if err != nil {
+			p = dir
+		}
+		*i = Info{Name: name, Err: newError("lstat", p, b.StatErr())}
+		return true
+	}
+	i.set(name, fi)
+	return true
+}
+
+// newError makes an Error of what the base returned, without the base's own
+// repetition of operation and name.
+func newError(op string, p Path, err error) *Error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return &Error{Op: op, Path: p, Errno: errno(err), Err: err}
+}
+
+func errno(err error) int {
+	var n interface {
+		error
+		Errno() int
+	}
+	switch {
+	case errors.As(err, &n):
+		return n.Errno()
+	case errors.Is(err, fs.ErrNotExist):
+		return ENOENT
+	case errors.Is(err, fs.ErrPermission):
+		return EACCES
+	case errors.Is(err, afero.ErrNoReadlink): // a base without links
+		return EINVAL
+	}
+	return EIO
+}

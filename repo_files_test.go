@@ -1,0 +1,244 @@
+package rrserve_test
+
+import (
+	"go/ast"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestFiles(t *testing.T) {
+	documented := map[string]bool{}
+	for _, s := range sources(t) {
+		if s.test {
+			continue
+		}
+		if s.lines > maxFileLines {
+			t.Errorf("%s: %d lines, more than %d: is it still one thing?", s.path, s.lines, maxFileLines)
+		}
+		documented[s.dir()] = documented[s.dir()] || s.ast.Doc != nil
+		for _, name := range undocumented(s.ast) {
+			t.Errorf("%s: exported %s has no comment", s.path, name)
+		}
+	}
+	for dir, ok := range documented {
+		if !ok {
+			t.Errorf("package %s has no package comment", dir)
+		}
+	}
+}
+
+// undocumented returns the exported functions, types, constants and variables
+// of the file without a comment. Methods are left to the reviewer: most of
+// those without a comment implement an interface.
+func undocumented(f *ast.File) (names []string) {
+	for _, decl := range f.Decls {
+		switch d := decl.(type) {
+		case *ast.FuncDecl:
+			if d.Recv == nil && d.Name.IsExported() && d.Doc == nil {
+				names = append(names, d.Name.Name)
+			}
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				if d.Doc == nil {
+					names = append(names, undocumentedSpec(spec)...)
+				}
+			}
+		}
+	}
+	return names
+}
+
+func undocumentedSpec(spec ast.Spec) (names []string) {
+	switch s := spec.(type) {
+	case *ast.TypeSpec:
+		if s.Name.IsExported() && s.Doc == nil && s.Comment == nil {
+			names = append(names, s.Name.Name)
+		}
+	case *ast.ValueSpec:
+		for _, id := range s.Names {
+			if id.IsExported() && s.Doc == nil && s.Comment == nil {
+				names = append(names, id.Name)
+			}
+		}
+	}
+	return names
+}
+
+// A fuzz target without seeds starts from nothing and finds nothing.
+func TestFuzzSeeds(t *testing.T) {
+	all := sources(t)
+	seeders := map[string]bool{} // dir + name of functions that call Add on a *testing.F
+	for _, s := range all {
+		for _, fn := range fuzzFuncs(s) {
+			if calls(fn, func(name string) bool { return strings.HasSuffix(name, ".Add") }) {
+				seeders[s.dir()+" "+fn.Name.Name] = true
+			}
+		}
+	}
+	for _, s := range all {
+		for _, fn := range fuzzFuncs(s) {
+			name := fn.Name.Name
+			if !strings.HasPrefix(name, "Fuzz") || seeders[s.dir()+" "+name] {
+				continue
+			}
+			corpus, _ := filepath.Glob(filepath.Join(s.dir(), "testdata", "fuzz", name, "*"))
+			viaHelper := calls(fn, func(callee string) bool { return seeders[s.dir()+" "+callee] })
+			if len(corpus) == 0 && !viaHelper {
+				t.Errorf("%s: %s has no seeds: call f.Add or commit testdata/fuzz/%s", s.path, name, name)
+			}
+		}
+	}
+}
+
+// fuzzFuncs returns the functions of a test file that take a *testing.F.
+func fuzzFuncs(s *source) (fns []*ast.FuncDecl) {
+	for _, decl := range s.ast.Decls {
+		fn, ok := decl.(*ast.FuncDecl)
+		if !ok || fn.Recv != nil || fn.Body == nil {
+			continue
+		}
+		for _, p := range fn.Type.Params.List {
+			if exprText(p.Type) == "*testing.F" {
+				fns = append(fns, fn)
+			}
+		}
+	}
+	return fns
+}
+
+// calls reports whether fn calls a function with a name, as it is written
+// there, that match accepts.
+func calls(fn *ast.FuncDecl, match func(name string) bool) (found bool) {
+	ast.Inspect(fn.Body, func(n ast.Node) bool {
+		if call, ok := n.(*ast.CallExpr); ok && match(exprText(call.Fun)) {
+			found = true
+		}
+		return !found
+	})
+	return found
+}
+
+// exprText writes the identifiers, selectors and pointers of e.
+func exprText(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name
+	case *ast.StarExpr:
+		return "*" + exprText(e.X)
+	case *ast.SelectorExpr:
+		return exprText(e.X) + "." + e.Sel.Name
+	}
+	return ""
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestLicence(t *testing.T) {
+	text := readFile(t, "LICENSE")
+	for _, want := range []string{"Apache License", "Version 2.0, January 2004", "END OF TERMS AND CONDITIONS"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("LICENSE is not Apache-2.0: no %q", want)
+		}
+	}
+}
+
+// documents are the texts whose commands, links and options are held to be true.
+func documents(t *testing.T) []string {
+	t.Helper()
+	names := []string{"README.md", "CONTRIBUTING.md", "examples/pull/README.md"}
+	docs, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(names, docs...)
+}
+
+var (
+	fenced     = regexp.MustCompile("(?ms)^```[a-z]*\n(.*?)^```")
+	codeSpan   = regexp.MustCompile("`([^`\n]+)`")
+	makeTarget = regexp.MustCompile(`(?m)(?:^|&& |\$ )(?:sudo )?make ([a-z][a-z-]*)`)
+	mdLink     = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	rule       = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
+)
+
+// codeOf returns the fenced blocks and code spans of a document.
+func codeOf(text string) (code []string) {
+	for _, m := range fenced.FindAllStringSubmatch(text, -1) {
+		code = append(code, m[1])
+	}
+	for _, m := range codeSpan.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+		code = append(code, m[1])
+	}
+	return code
+}
+
+func TestDocuments(t *testing.T) {
+	targets := map[string]bool{}
+	for _, m := range rule.FindAllStringSubmatch(readFile(t, "Makefile"), -1) {
+		targets[m[1]] = true
+	}
+	for _, name := range documents(t) {
+		text := readFile(t, name)
+		for _, code := range codeOf(text) {
+			for _, m := range makeTarget.FindAllStringSubmatch(code, -1) {
+				if !targets[m[1]] {
+					t.Errorf("%s: the Makefile has no target %q", name, m[1])
+				}
+			}
+		}
+		for _, m := range mdLink.FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(name), m[1])); err != nil {
+				t.Errorf("%s: broken link: %v", name, err)
+			}
+		}
+	}
+	for _, want := range []string{"make run", "make test"} {
+		if !strings.Contains(readFile(t, "README.md"), want) {
+			t.Errorf("README.md does not say %q", want)
+		}
+	}
+	if !strings.Contains(readFile(t, ".ci/run"), "make test") {
+		t.Error(".ci/run does not run the README's test command")
+	}
+}
+
+var optionRow = regexp.MustCompile("(?m)^\\| `--([a-z-]+)")
+
+// The README's table of options names flags that the program has.
+func TestOptionTable(t *testing.T) {
+	_, section, _ := strings.Cut(readFile(t, "README.md"), "\n## Options\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	rows := optionRow.FindAllStringSubmatch(section, -1)
+	if len(rows) == 0 {
+		t.Fatal("README.md has no table of options")
+	}
+	known, found := map[string]bool{}, false
+	for _, s := range sources(t) {
+		if s.dir() != "cmd/rrserve" || s.test {
+			continue
+		}
+		found = true
+		ast.Inspect(s.ast, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				known[strings.Trim(lit.Value, "\"`")] = true
+			}
+			return true
+		})
+	}
+	for _, row := range rows {
+		if found && !known[row[1]] {
+			t.Errorf("README.md: the program has no flag --%s", row[1])
+		}
+	}
+}
