@@ -96,7 +96,7 @@ var transferCommands = []command{
 	{name: "skip compress", dst: edited, line: "-aiz --skip-compress=jpg/gz/txt rr:data DST/"},
 	{name: "compress and inplace", dst: edited, line: "-aiz --inplace --no-W rr: DST/"},
 	{name: "compress and append", dst: edited, line: "-aiz --append rr:data DST/"},
-	{name: "copy devices", line: "-ai --copy-devices rr:special/null DST/"},
+	{name: "copy devices", line: "-ai --copy-devices rr:special/null DST/", refused: "E-OPTION"},
 	{name: "max alloc", line: "-ai --max-alloc=512M rr:sub DST/"},
 	{name: "fsync", line: "-ai --fsync rr:sub DST/"},
 }
