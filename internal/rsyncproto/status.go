@@ -86,7 +86,7 @@ func (s *session) finish(err error) Result {
 	}
 	s.res.Err = err
 	s.res.ExitStatus = s.status(err)
-	if s.r != nil {
+	if s.w != nil {
 		s.res.Read, s.res.Written = s.r.Count(), s.w.Count()
 	}
 	return s.res
@@ -286,6 +286,9 @@ func (s *session) info(text string) {
 
 // reason is how C programs print an error: text and number.
 func reason(err error) string {
+	if errors.Is(err, delta.ErrShrunk) {
+		return "No data available (61)"
+	}
 	var e *vfs.Error
 	if !errors.As(err, &e) {
 		return fmt.Sprintf("%v (%d)", err, vfs.EIO)

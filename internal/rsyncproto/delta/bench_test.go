@@ -62,6 +62,17 @@ func BenchmarkSearch(b *testing.B) {
 	}
 }
 
+func BenchmarkSearchSmall(b *testing.B) {
+	c := checksum.Config{Algorithm: checksum.XXH128, Seed: 1}
+	data := fill(1)[:5000]
+	s := sums(b, c, data, 700, 2)
+	sender := NewSender(c)
+	b.ReportAllocs()
+	for b.Loop() {
+		sender.Search(bytes.NewReader(data), 5000, s, false, new(discard))
+	}
+}
+
 func BenchmarkWhole(b *testing.B) {
 	data := fill(1)
 	for _, size := range []int64{1000, 64 << 10, 1<<20 - 1, benchSize} {

@@ -7,15 +7,17 @@ import (
 
 // index finds the blocks of full length with a given weak sum.
 //
-// All its parts are addressed by the top bits of the weak sum times a secret
-// odd number, so that a peer cannot choose weak sums that fall together.
+// Its parts are addressed by bits of the weak sum times a secret odd number, so
+// that a peer cannot choose weak sums that fall together.
 type index struct {
 	weak   []uint32
 	factor uint32
-	// filter is a set of bits, 16 to 32 for each block, that says of most weak
-	// sums that no block has them.
-	filter      []uint64
-	filterShift uint8
+	// One of the two filters is a set of bits that says of most weak sums that no
+	// block has them. small is enough for the files of some hundred megabytes that
+	// make up most transfers; its size is a constant for the sake of the loop that
+	// asks it. large has 16 to 32 bits for each block, up to 4 MiB.
+	small *smallFilter
+	large []uint64
 	// heads and next chain the blocks of one bucket in ascending order. Both hold
 	// block numbers, or none.
 	heads     []int32
@@ -25,39 +27,53 @@ type index struct {
 
 const none = -1
 
-// The filter stays within the second-level cache of the processor.
-const maxFilterBits = 22
+const (
+	smallBits   = 1 << 19 // 64 KiB, within the second-level cache of the processor
+	smallBlocks = smallBits / 16
+	maxLargeLog = 25 // the number of bits of a hash that the large one looks at
+)
 
-func newIndex(weak []uint32) *index {
+type smallFilter [smallBits / 64]uint64
+
+// newIndex returns the index of blocks with these weak sums. It clears and
+// keeps small if that filter will do.
+func newIndex(weak []uint32, small *smallFilter) *index {
 	n := bits.Len(uint(len(weak))) // 2^(n-1) <= len(weak) < 2^n
-	filterBits, headBits := min(max(n+4, 6), maxFilterBits), min(n, 31)
 	x := &index{
-		weak:        weak,
-		factor:      rand.Uint32() | 1,
-		filter:      make([]uint64, 1<<filterBits/64),
-		filterShift: uint8(32 - filterBits),
-		heads:       make([]int32, 1<<headBits),
-		headShift:   uint8(32 - headBits),
-		next:        make([]int32, len(weak)),
+		weak:      weak,
+		factor:    rand.Uint32() | 1,
+		heads:     make([]int32, 1<<n),
+		headShift: uint8(32 - n),
+		next:      make([]int32, len(weak)),
+	}
+	if len(weak) <= smallBlocks {
+		clear(small[:])
+		x.small = small
+	} else {
+		x.large = make([]uint64, 1<<min(n+4, maxLargeLog)/64)
 	}
 	for i := range x.heads {
 		x.heads[i] = none
 	}
 	for i := len(weak) - 1; i >= 0; i-- {
 		h := weak[i] * x.factor
-		f := h >> x.filterShift
-		x.filter[f/64] |= 1 << (f % 64)
+		if x.small != nil {
+			x.small[smallWord(h)] |= 1 << smallBit(h)
+		} else {
+			x.large[largeWord(h, x.large)] |= 1 << largeBit(h)
+		}
 		x.next[i] = x.heads[h>>x.headShift]
 		x.heads[h>>x.headShift] = int32(i)
 	}
 	return x
 }
 
-// may reports whether some block may have the weak sum w.
-func (x *index) may(w uint32) bool {
-	f := w * x.factor >> x.filterShift
-	return x.filter[f/64]>>(f%64)&1 != 0
-}
+// The places of a hash in the filters. A shift by a variable would slow down
+// the loop, so the large one uses bits from the middle.
+func smallWord(h uint32) uint32             { return h >> 19 }
+func smallBit(h uint32) uint32              { return h >> 13 % 64 }
+func largeWord(h uint32, f []uint64) uint32 { return h >> 13 & uint32(len(f)-1) }
+func largeBit(h uint32) uint32              { return h >> 7 % 64 }
 
 // bucket returns the place that holds the number of the first block that may
 // have the weak sum w; the next one is in next.
@@ -86,14 +102,44 @@ func (w *window) weak() uint32 { return w.s1&0xffff | w.s2 }
 func (x *index) roll(w *window, p []byte) (int, bool) {
 	in := p[w.length:]
 	out := p[:len(in)]
+	if x.small != nil {
+		return x.rollSmall(w, in, out)
+	}
+	return x.rollLarge(w, in, out)
+}
+
+// rollSmall and rollLarge differ in the filter that they ask. All literal data
+// of a changed file goes through one of them byte by byte: what could move out
+// of the loop is out, and all that is in it stays in registers.
+func (x *index) rollSmall(w *window, in, out []byte) (int, bool) {
 	s1, s2, scale := w.s1, w.s2, w.length<<16
-	filter, factor, shift := x.filter, x.factor, x.filterShift&31
+	filter, factor := x.small, x.factor
+	_ = filter[0]      // not nil
+	in = in[:len(out)] // nor too short: the loop need not look
 	for i, o := range out {
 		old := uint32(int32(int8(o)))
 		s1 += uint32(int32(int8(in[i]))) - old
 		s2 += s1<<16 - scale*old
-		f := (s1&0xffff | s2) * factor >> shift
-		if filter[f/64]>>(f%64)&1 != 0 {
+		h := (s1&0xffff | s2) * factor
+		if filter[smallWord(h)]>>smallBit(h)&1 != 0 {
+			w.s1, w.s2 = s1, s2
+			return i + 1, true
+		}
+	}
+	w.s1, w.s2 = s1, s2
+	return len(out), false
+}
+
+func (x *index) rollLarge(w *window, in, out []byte) (int, bool) {
+	s1, s2, scale := w.s1, w.s2, w.length<<16
+	filter, factor := x.large, x.factor
+	in = in[:len(out)]
+	for i, o := range out {
+		old := uint32(int32(int8(o)))
+		s1 += uint32(int32(int8(in[i]))) - old
+		s2 += s1<<16 - scale*old
+		h := (s1&0xffff | s2) * factor
+		if filter[largeWord(h, filter)]>>largeBit(h)&1 != 0 {
 			w.s1, w.s2 = s1, s2
 			return i + 1, true
 		}

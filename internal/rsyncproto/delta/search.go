@@ -18,8 +18,7 @@ func (s *Sender) Search(file io.ReaderAt, size int64, sums *Sums, inPlace bool, 
 	if sums.Len() == 0 || size == 0 {
 		return s.Whole(file, size, out)
 	}
-	m := newSearch(sums, s.block, out, inPlace)
-	m.budget = workLimit(size)
+	m := s.newSearch(sums, size, out, inPlace)
 	src := s.source(file, 0, size)
 	room := int(sums.head.BlockLength)
 	s.tail = s.tail[:0]
@@ -70,16 +69,19 @@ func workLimit(size int64) int64 { return 64<<20 + 16*size }
 // candidateCost is what looking at one candidate costs, in bytes hashed.
 const candidateCost = 16
 
-func newSearch(sums *Sums, block *checksum.Block, out token.Writer, inPlace bool) *search {
+func (s *Sender) newSearch(sums *Sums, size int64, out token.Writer, inPlace bool) *search {
 	m := &search{
-		sums: sums, block: block, out: out, inPlace: inPlace, fresh: true,
-		length: int(sums.head.BlockLength), short: sums.short(),
+		sums: sums, block: s.block, out: out, inPlace: inPlace, fresh: true,
+		length: int(sums.head.BlockLength), short: sums.short(), budget: workLimit(size),
+	}
+	if s.filter == nil {
+		s.filter = new(smallFilter)
 	}
 	full := sums.weak
 	if m.short != none {
 		full = full[:m.short]
 	}
-	m.index = newIndex(full)
+	m.index = newIndex(full, s.filter)
 	if inPlace {
 		m.kept = make([]uint64, len(sums.weak)/64+1)
 	}
@@ -162,9 +164,6 @@ func (m *search) allowed(i int32) bool {
 // none.
 func (m *search) find(p []byte) int32 {
 	weak := m.window.weak()
-	if !m.index.may(weak) {
-		return none
-	}
 	var strong []byte // computed once, for the first candidate
 	is := func(i int32) bool {
 		if strong == nil {

@@ -13,8 +13,11 @@ type Sender struct {
 	file  *checksum.File
 	block *checksum.Block
 	buf   buffers
-	tail  []byte // what a search takes from one buffer to the next
-	sum   [checksum.MaxSize]byte
+	// Of searches: the memory of one filter, and what goes from one buffer to the
+	// next.
+	filter *smallFilter
+	tail   []byte
+	sum    [checksum.MaxSize]byte
 }
 
 // NewSender returns a Sender of a session that uses the checksum c.

@@ -73,10 +73,10 @@ const (
 // read into it.
 type buffers [2][]byte
 
-// get returns buffer i with at least n bytes.
+// get returns n bytes of buffer i.
 func (b *buffers) get(i, n int) []byte {
 	if len(b[i]) < n {
-		b[i] = make([]byte, n)
+		b[i] = make([]byte, max(n, chunkSize))
 	}
 	return b[i][:n]
 }
