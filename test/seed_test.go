@@ -15,7 +15,7 @@ import (
 // TestSeedJob is the main job as a new user does it: pull a large odd tree,
 // pull it again, edit it, pull once more.
 func TestSeedJob(t *testing.T) {
-	src := rrtest.TempDir(t) + "/src"
+	src := rrtest.ScratchDir(t) + "/src"
 	dst := rrtest.ScratchDir(t) + "/dst"
 	rrtest.RichTree(t, src)
 	check(t, rrtest.SmallFiles(src+"/many", smallFiles))

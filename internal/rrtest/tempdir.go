@@ -26,9 +26,17 @@ func ScratchDir(t testing.TB) string {
 	return tempDir(t, scratchParent())
 }
 
+// scratchSpace is the free memory that ScratchDir wants to see. Containers
+// often have 64 MiB only.
+const scratchSpace = 4 << 30
+
 // scratchParent is /dev/shm or, where that is of no use, "".
 var scratchParent = sync.OnceValue(func() string {
 	const shm = "/dev/shm"
+	var st unix.Statfs_t
+	if unix.Statfs(shm, &st) != nil || st.Bavail*uint64(st.Bsize) < scratchSpace {
+		return ""
+	}
 	f, err := os.CreateTemp(shm, "rrtest-probe-")
 	if err != nil {
 		return ""
