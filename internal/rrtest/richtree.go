@@ -31,6 +31,7 @@ func RichTree(t testing.TB, dir string) {
 	richNames(tr)
 	richLinks(tr)
 	richModes(tr)
+	richUnreadable(tr)
 	richTimes(tr)
 	richFilters(tr)
 	richAttributes(tr)
@@ -117,6 +118,13 @@ func richModes(tr *Tree) {
 		tr.File(name+"/file", name)
 		tr.Chmod(name, mode)
 	}
+}
+
+func richUnreadable(tr *Tree) {
+	tr.File("private-filter/.rsync-filter", "- *.o\n")
+	tr.File("private-filter/a.o", "object\n")
+	tr.File("private-filter/a.c", "source\n")
+	tr.Chmod("private-filter/.rsync-filter", 0o600)
 }
 
 func richTimes(tr *Tree) {
