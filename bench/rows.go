@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -70,13 +71,10 @@ func rows(scale float64) []row {
 	}
 }
 
-// withCopy builds src and copies it to old.
+// withCopy builds src, and old as a copy with the same times.
 func withCopy(build func(src string) error) func(src, old string) error {
 	return func(src, old string) error {
-		if err := build(src); err != nil {
-			return err
-		}
-		return copyTree(src, old)
+		return errors.Join(build(src), rrtest.AgeTree(src), copyTree(src, old))
 	}
 }
 
