@@ -229,7 +229,7 @@ func (f *fixture) run(t *testing.T, c command, client string, s *rrtest.Server) 
 	if c.opt&anyOrder != 0 {
 		out.stdout = sortLines(out.stdout)
 	}
-	os.RemoveAll(work)
+	rrtest.RemoveAll(work)
 	return out
 }
 
