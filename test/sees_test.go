@@ -45,7 +45,7 @@ func TestDifferencesAreSeen(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			duplicate(t, f.src, wrong)
-			defer os.RemoveAll(wrong)
+			defer rrtest.RemoveAll(wrong)
 			c.change(editor{t, wrong})
 			command := command{name: c.name, dst: c.dst, line: c.line}
 			want, got := f.run(t, command, "rsync", f.servers[0]), f.run(t, command, "rsync", f.servers[1])
