@@ -163,6 +163,9 @@ func (s *session) readFilters() error {
 	if s.pull.CVSExclude {
 		l.AddCVS()
 	}
+	for range l.Discarded() {
+		s.warning("discarding over-long filter\n")
+	}
 	s.filters = l
 	return nil
 }
