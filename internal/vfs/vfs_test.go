@@ -39,7 +39,7 @@ func TestFile(t *testing.T) {
 	xattrs := reflect.TypeFor[vfs.Xattrs]()
 	want = map[string]string{
 		"Names": "func(*vfs.Xattrs) ([]string, error)",
-		"Value": "func(*vfs.Xattrs, string) ([]uint8, bool, error)",
+		"Value": "func(*vfs.Xattrs, string) ([]uint8, error)",
 		"Close": "func(*vfs.Xattrs) error",
 	}
 	if diff := cmp.Diff(want, methods(reflect.PointerTo(xattrs))); diff != "" {

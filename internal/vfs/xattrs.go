@@ -16,8 +16,9 @@ const (
 	MaxXattrValue = 128 << 20 // bytes
 )
 
-// Causes of an Error with EIO.
+// Causes of an Error with ENODATA and, the others, EIO.
 var (
+	errNoXattrs   = errors.New("the file system has no attributes")
 	errXattrs     = errors.New("too many extended attributes")
 	errXattrName  = errors.New("not the name of an extended attribute")
 	errXattrValue = errors.New("extended attribute too large")
@@ -70,23 +71,27 @@ func (x *Xattrs) Names() ([]string, error) {
 	return names, nil
 }
 
-// Value returns the value of an attribute, of at most MaxXattrValue bytes; ok
-// is false if there is none of that name.
-func (x *Xattrs) Value(name string) (value []byte, ok bool, err error) {
+// Value returns the value of an attribute, of at most MaxXattrValue bytes. The
+// error's number is ENODATA if there is none of that name, and also where the
+// file system has no attributes.
+func (x *Xattrs) Value(name string) ([]byte, error) {
 	if x.r == nil {
-		return nil, false, nil
+		return nil, x.missing(errNoXattrs)
 	}
-	value, err = x.r.GetXattr(name)
-	if err != nil {
-		if n := errno(err); n == ENODATA || n == ENOTSUP {
-			return nil, false, nil
-		}
-		return nil, false, newError("getxattr", x.path, err)
+	value, err := x.r.GetXattr(name)
+	switch {
+	case err != nil && errno(err) == ENOTSUP:
+		return nil, x.missing(err)
+	case err != nil:
+		return nil, newError("getxattr", x.path, err)
+	case len(value) > MaxXattrValue:
+		return nil, newError("getxattr", x.path, errXattrValue)
 	}
-	if len(value) > MaxXattrValue {
-		return nil, false, newError("getxattr", x.path, errXattrValue)
-	}
-	return value, true, nil
+	return value, nil
+}
+
+func (x *Xattrs) missing(err error) error {
+	return &Error{Op: "getxattr", Path: x.path, Errno: ENODATA, Err: err}
 }
 
 // Close releases the object.
