@@ -110,7 +110,7 @@ func TestAttributesOldProtocol(t *testing.T) {
 		"-aX": "--xattrs requires protocol 30 or higher (negotiated 29).",
 	} {
 		res := rrtest.Run(t, s, rrtest.TempDir(t)+"/", option, "--protocol=29", "rr:sizes")
-		if res.Code != 2 || strings.Count(res.Stderr, text+"\n") != 2 { // from each side
+		if res.Code != 2 || !strings.Contains(res.Stderr, text+"\n") {
 			t.Errorf("%v", res)
 		}
 	}
