@@ -37,7 +37,7 @@ func pull(ctx context.Context, root string, users, groups func(uint32) string, x
 	stack := afero.NewReadOnlyFs(afero.NewBasePathFs(tree, "/"))
 	return rsyncproto.Serve(ctx, rsyncproto.Config{
 		Command:   x.Command,
-		FS:        vfs.FromAfero(stack, jail.NoFollow),
+		FS:        vfs.FromAfero(stack, vfs.Flags{NoFollow: jail.NoFollow, Xattrs: jail.Xattrs}),
 		Stdin:     x.Stdin,
 		Stdout:    x.Stdout,
 		Stderr:    x.Stderr,
