@@ -14,7 +14,7 @@ import (
 // FuzzDaemon feeds the daemon protocol with what a client may send, from its
 // greeting on. Every session ends, with bounded output.
 func FuzzDaemon(f *testing.F) {
-	seeds, _ := filepath.Glob("../internal/rsyncproto/testdata/transcript/11-*.txt")
+	seeds, _ := filepath.Glob("../internal/rsyncproto/testdata/transcript/12-*.txt")
 	if len(seeds) == 0 {
 		f.Fatal("no transcripts to begin with")
 	}

@@ -56,7 +56,7 @@ func pull(ctx context.Context, root string, c rsyncproto.Config, x *sshsrv.Exec)
 	defer tree.Close()
 	stack := afero.NewReadOnlyFs(afero.NewBasePathFs(tree, "/"))
 	c.Command = x.Command
-	c.FS = vfs.FromAfero(stack, jail.NoFollow)
+	c.FS = vfs.FromAfero(stack, vfs.Flags{NoFollow: jail.NoFollow, Xattrs: jail.Xattrs})
 	c.Stdin, c.Stdout, c.Stderr = x.Stdin, x.Stdout, x.Stderr
 	c.Abort = x.Abort
 	return rsyncproto.Serve(ctx, c)

@@ -14,6 +14,9 @@
 //	statx(fd, "", AT_EMPTY_PATH)           is it a regular file or a directory?
 //	getdents64(fd), statx(fd, entry, AT_SYMLINK_NOFOLLOW)
 //
+//	openat2(root, name, O_PATH, ...)       an object of any type, for its attributes
+//	listxattr("/proc/self/fd/N"), getxattr("/proc/self/fd/N", name)
+//
 // [OSRoot] walks component by component with [os.Root], for Linux before 5.6,
 // container sandboxes that deny openat2, and other systems.
 //
@@ -116,12 +119,15 @@ func (r *Root) Name() string { return "jail" }
 func (r *Root) Open(name string) (afero.File, error) { return r.OpenFile(name, 0, 0) }
 
 // OpenFile opens the regular file or directory name for reading, whatever its
-// size, without blocking. The flag is 0 or [NoFollow]; the mode is not used.
-// Anything but a regular file or directory is refused with EINVAL, a symbolic
-// link under NoFollow with ELOOP.
+// size, without blocking. The flag is made of [NoFollow] and [Xattrs]; the mode
+// is not used. Without Xattrs, anything but a regular file or directory is
+// refused with EINVAL, a symbolic link under NoFollow with ELOOP.
 func (r *Root) OpenFile(name string, flag int, _ os.FileMode) (afero.File, error) {
-	if flag&^NoFollow != 0 {
+	switch {
+	case flag&^(NoFollow|Xattrs) != 0:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: errReadOnly}
+	case flag&Xattrs != 0:
+		return r.openXattrs(name, flag&NoFollow == 0)
 	}
 	h, info, err := r.backend.open(relative(name), flag&NoFollow == 0)
 	if err != nil {

@@ -53,6 +53,9 @@ func (s *session) handshake() error {
 			return err
 		}
 	}
+	if err := s.checkAttributes(); err != nil {
+		return err
+	}
 	if s.v.Varints() {
 		s.sendCompat()
 	}
@@ -98,6 +101,19 @@ func (s *session) exchangeVersions() error {
 	s.res.Protocol = int(s.v)
 	if s.v < wire.MinVersion {
 		return &versionError{int(s.v)}
+	}
+	return nil
+}
+
+// checkAttributes refuses what older protocols have no fields for.
+func (s *session) checkAttributes() error {
+	for _, o := range []struct {
+		name  string
+		given bool
+	}{{"--acls", s.pull.ACLs}, {"--xattrs", s.pull.Xattrs > 0}} {
+		if o.given && !s.v.Attributes() {
+			return protocolErrorf("%s requires protocol 30 or higher (negotiated %d).", o.name, s.v)
+		}
 	}
 	return nil
 }

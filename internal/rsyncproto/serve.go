@@ -79,6 +79,7 @@ type session struct {
 	ctx  context.Context
 	pull *argv.Pull
 	in   *inbox
+	out  outbox
 	r    *wire.Reader
 	w    *wire.Writer
 
@@ -147,7 +148,8 @@ func (s *session) run() error {
 	if err != nil || s.onlyListed {
 		return err
 	}
-	s.w = wire.NewWriter(throttle(s.ctx, s.Stdout, pull.BWLimit))
+	s.out.w = s.Stdout
+	s.w = wire.NewWriter(throttle(s.ctx, &s.out, pull.BWLimit))
 	stop := s.watch()
 	defer stop()
 	if err := s.handshake(); err != nil {
@@ -201,6 +203,9 @@ func (s *session) readFilters() error {
 	}
 	if s.pull.CVSExclude {
 		l.AddCVS()
+	}
+	for range l.Discarded() {
+		s.warning("discarding over-long filter\n")
 	}
 	s.filters = l
 	return nil
@@ -262,6 +267,7 @@ func (s *session) listOptions() flist.Options {
 		Links: p.Links, CopyLinks: p.CopyLinks, CopyDirLinks: p.CopyDirLinks, CopyUnsafeLinks: p.CopyUnsafeLinks,
 		HardLinks: p.HardLinks, Owner: p.Owner, Group: p.Group,
 		Devices: p.Devices, Specials: p.Specials, NumericIDs: p.NumericIDs, ATimes: p.ATimes > 0,
+		ACLs: p.ACLs, Xattrs: p.Xattrs,
 		Relative: p.Relative, NoImpliedDirs: p.NoImpliedDirs, OneFileSystem: p.OneFileSystem,
 		IgnoreErrors: p.IgnoreErrors, IgnoreMissing: p.IgnoreMissingArgs, DeleteMissing: p.DeleteMissingArgs,
 		Incremental: s.compat.has(compatIncRecurse),

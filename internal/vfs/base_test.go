@@ -124,7 +124,7 @@ func TestReadDirAnswers(t *testing.T) {
 		{"no name", []listing{{list(info{name: ""}), nil}}, []vfs.Info{}, vfs.EIO},
 	} {
 		base := &scripted{file: scriptedFile{info: dir, lists: c.lists}}
-		got, err := vfs.FromAfero(base, 0).ReadDir(vfstest.P(t, "dir"))
+		got, err := vfs.FromAfero(base, vfs.Flags{}).ReadDir(vfstest.P(t, "dir"))
 		if diff := cmp.Diff(c.want, got, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s:\n%s", c.name, diff)
 		}
@@ -151,7 +151,7 @@ func TestBrokenEntry(t *testing.T) {
 		info:  info{"dir", fs.ModeDir},
 		lists: []listing{{[]fs.FileInfo{broken{info{name: "b"}, numbered(73)}}, nil}},
 	}}
-	got, err := vfs.FromAfero(base, 0).ReadDir(vfstest.P(t, "dir"))
+	got, err := vfs.FromAfero(base, vfs.Flags{}).ReadDir(vfstest.P(t, "dir"))
 	if err != nil || len(got) != 1 {
 		t.Fatalf("ReadDir = %+v, %v", got, err)
 	}
@@ -187,7 +187,7 @@ func TestOpenAnswers(t *testing.T) {
 		{"denied", scriptedFile{statErr: fs.ErrPermission}, vfs.EACCES},
 	} {
 		base := &scripted{file: c.file}
-		f, err := vfs.FromAfero(base, 0).Open(vfstest.P(t, "file"))
+		f, err := vfs.FromAfero(base, vfs.Flags{}).Open(vfstest.P(t, "file"))
 		wantNumber(t, c.name, err, c.want)
 		if err == nil {
 			if err := f.Close(); err != nil {
@@ -204,7 +204,7 @@ func TestOpenAnswers(t *testing.T) {
 // the name of the file.
 func TestReadError(t *testing.T) {
 	base := &scripted{file: scriptedFile{info: info{mode: 0o644}, readErr: numbered(75)}}
-	f, err := vfs.FromAfero(base, 0).Open(vfstest.P(t, "file"))
+	f, err := vfs.FromAfero(base, vfs.Flags{}).Open(vfstest.P(t, "file"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,7 @@ func TestReadError(t *testing.T) {
 func TestNoFollowFlag(t *testing.T) {
 	const flag = 1 << 17
 	base := &flags{}
-	fsys := vfs.FromAfero(base, flag)
+	fsys := vfs.FromAfero(base, vfs.Flags{NoFollow: flag})
 	p := vfstest.P(t, "x")
 	fsys.Open(p)
 	fsys.ReadDir(p)

@@ -16,9 +16,16 @@ const readdirChunk = 1024
 
 // aferoFS is an FS on top of an afero stack.
 type aferoFS struct {
-	base     afero.Fs
-	lstat    func(name string) (fs.FileInfo, bool, error)
-	noFollow int
+	base  afero.Fs
+	lstat func(name string) (fs.FileInfo, bool, error)
+	flags Flags
+}
+
+// Flags are flag bits of a base's OpenFile; 0 for one that the base does not
+// have.
+type Flags struct {
+	NoFollow int // do not follow a symbolic link in the last place of the name
+	Xattrs   int // open an object of whatever type for its attributes only
 }
 
 // FromAfero makes an FS of an afero file system, which is in use
@@ -26,19 +33,19 @@ type aferoFS struct {
 //	afero.NewReadOnlyFs(afero.NewBasePathFs(root, "/"))
 //
 // with the root of internal/jail at its base, and in tests may be an
-// afero.MemMapFs. The base gets names with a leading slash. noFollow is the flag
-// bit of the base's OpenFile that means not to follow a symbolic link in the
-// last place of the name, 0 for a base without links.
+// afero.MemMapFs. The base gets names with a leading slash.
 //
 // The base's fs.FileInfo should be [Attrs]; where they are not, an Info has
 // what fs.FileInfo tells, one link, and zero for the rest. A directory entry
 // with a method StatErr() error becomes an Info with Err set. The error number
 // of a failure is what the method Errno() int of an error in the chain returns.
 //
+// What a base opens under Flags.Xattrs is an [XattrReader].
+//
 // A file opened in a base without Attrs is read by one reader at a time,
 // because ReadAt of afero's own files moves an offset.
-func FromAfero(base afero.Fs, noFollow int) FS {
-	f := &aferoFS{base: base, noFollow: noFollow}
+func FromAfero(base afero.Fs, flags Flags) FS {
+	f := &aferoFS{base: base, flags: flags}
 	if l, ok := base.(afero.Lstater); ok {
 		f.lstat = l.LstatIfPossible
 	} else {
@@ -54,19 +61,21 @@ func (f *aferoFS) Lstat(p Path) (Info, error) {
 	if err := p.check("lstat"); err != nil {
 		return Info{}, err
 	}
-	var fi fs.FileInfo
-	var err error
-	if p.follow {
-		fi, err = f.base.Stat(p.name)
-	} else {
-		fi, _, err = f.lstat(p.name)
-	}
+	fi, err := f.stat(p)
 	if err != nil {
 		return Info{}, newError("lstat", p, err)
 	}
 	var info Info
 	info.set(p.Base(), fi)
 	return info, nil
+}
+
+func (f *aferoFS) stat(p Path) (fi fs.FileInfo, err error) {
+	if p.follow {
+		return f.base.Stat(p.name)
+	}
+	fi, _, err = f.lstat(p.name)
+	return fi, err
 }
 
 func (f *aferoFS) Readlink(p Path) (string, error) {
@@ -112,16 +121,20 @@ func notRegular(p Path, i *Info) error {
 	return e
 }
 
+// flag returns the flags with which p is opened.
+func (f *aferoFS) flag(p Path) int {
+	if p.follow {
+		return 0
+	}
+	return f.flags.NoFollow
+}
+
 // open opens p, whatever it is, and describes what was opened.
 func (f *aferoFS) open(op string, p Path) (afero.File, fs.FileInfo, error) {
 	if err := p.check(op); err != nil {
 		return nil, nil, err
 	}
-	flag := f.noFollow
-	if p.follow {
-		flag = 0
-	}
-	h, err := f.base.OpenFile(p.name, flag, 0)
+	h, err := f.base.OpenFile(p.name, f.flag(p), 0)
 	if err != nil {
 		return nil, nil, newError(op, p, err)
 	}
