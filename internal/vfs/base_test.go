@@ -124,7 +124,7 @@ func TestReadDirAnswers(t *testing.T) {
 		{"no name", []listing{{list(info{name: ""}), nil}}, []vfs.Info{}, vfs.EIO},
 	} {
 		base := &scripted{file: scriptedFile{info: dir, lists: c.lists}}
-		got, err := vfs.FromAfero(base, 0).ReadDir(vfstest.P(t, "dir"))
+		got, err := vfs.FromAfero(base, vfs.Flags{}).ReadDir(vfstest.P(t, "dir"))
 		if diff := cmp.Diff(c.want, got, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s:\n%s", c.name, diff)
 		}
@@ -151,7 +151,7 @@ func TestBrokenEntry(t *testing.T) {
 		info:  info{"dir", fs.ModeDir},
 		lists: []listing{{[]fs.FileInfo{broken{info{name: "b"}, numbered(73)}}, nil}},
 	}}
-	got, err := vfs.FromAfero(base, 0).ReadDir(vfstest.P(t, "dir"))
+	got, err := vfs.FromAfero(base, vfs.Flags{}).ReadDir(vfstest.P(t, "dir"))
 	if err != nil || len(got) != 1 {
 		t.Fatalf("ReadDir = %+v, %v", got, err)
 	}
@@ -187,7 +187,7 @@ func TestOpenAnswers(t *testing.T) {
 		{"denied", scriptedFile{statErr: fs.ErrPermission}, vfs.EACCES},
 	} {
 		base := &scripted{file: c.file}
-		f, err := vfs.FromAfero(base, 0).Open(vfstest.P(t, "file"))
+		f, err := vfs.FromAfero(base, vfs.Flags{}).Open(vfstest.P(t, "file"))
 		wantNumber(t, c.name, err, c.want)
 		if err == nil {
 			if err := f.Close(); err != nil {
@@ -204,7 +204,7 @@ func TestOpenAnswers(t *testing.T) {
 // the name of the file.
 func TestReadError(t *testing.T) {
 	base := &scripted{file: scriptedFile{info: info{mode: 0o644}, readErr: numbered(75)}}
-	f, err := vfs.FromAfero(base, 0).Open(vfstest.P(t, "file"))
+	f, err := vfs.FromAfero(base, vfs.Flags{}).Open(vfstest.P(t, "file"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,11 +216,10 @@ func TestReadError(t *testing.T) {
 	wantNumber(t, "read", err, 75)
 }
 
-// TestNoFollowFlag holds the flag to be passed only where no link is followed.
-func TestNoFollowFlag(t *testing.T) {
-	const flag = 1 << 17
+// TestFlags holds the flags to be passed only where they are meant.
+func TestFlags(t *testing.T) {
 	base := &flags{}
-	fsys := vfs.FromAfero(base, flag)
+	fsys := vfs.FromAfero(base, vfs.Flags{NoFollow: 1, NoAtime: 2})
 	p := vfstest.P(t, "x")
 	fsys.Open(p)
 	fsys.ReadDir(p)
@@ -228,7 +227,9 @@ func TestNoFollowFlag(t *testing.T) {
 	fsys.Open(p.Follow())
 	fsys.ReadDir(p.Follow())
 	fsys.Lstat(p.Follow())
-	want := []string{"open 131072", "open 131072", "lstat", "open 0", "open 0", "stat"}
+	fsys.Open(p.NoAtime())
+	fsys.Open(p.Follow().NoAtime())
+	want := []string{"open 1", "open 1", "lstat", "open 0", "open 0", "stat", "open 3", "open 2"}
 	if diff := cmp.Diff(want, base.calls); diff != "" {
 		t.Error(diff)
 	}

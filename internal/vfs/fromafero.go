@@ -16,9 +16,16 @@ const readdirChunk = 1024
 
 // aferoFS is an FS on top of an afero stack.
 type aferoFS struct {
-	base     afero.Fs
-	lstat    func(name string) (fs.FileInfo, bool, error)
-	noFollow int
+	base  afero.Fs
+	lstat func(name string) (fs.FileInfo, bool, error)
+	flags Flags
+}
+
+// Flags are flag bits of a base's OpenFile; 0 for one that the base does not
+// have.
+type Flags struct {
+	NoFollow int // do not follow a symbolic link in the last place of the name
+	NoAtime  int // leave the access time as it is, for [Path.NoAtime]
 }
 
 // FromAfero makes an FS of an afero file system, which is in use
@@ -26,9 +33,7 @@ type aferoFS struct {
 //	afero.NewReadOnlyFs(afero.NewBasePathFs(root, "/"))
 //
 // with the root of internal/jail at its base, and in tests may be an
-// afero.MemMapFs. The base gets names with a leading slash. noFollow is the flag
-// bit of the base's OpenFile that means not to follow a symbolic link in the
-// last place of the name, 0 for a base without links.
+// afero.MemMapFs. The base gets names with a leading slash.
 //
 // The base's fs.FileInfo should be [Attrs]; where they are not, an Info has
 // what fs.FileInfo tells, one link, and zero for the rest. A directory entry
@@ -37,8 +42,8 @@ type aferoFS struct {
 //
 // A file opened in a base without Attrs is read by one reader at a time,
 // because ReadAt of afero's own files moves an offset.
-func FromAfero(base afero.Fs, noFollow int) FS {
-	f := &aferoFS{base: base, noFollow: noFollow}
+func FromAfero(base afero.Fs, flags Flags) FS {
+	f := &aferoFS{base: base, flags: flags}
 	if l, ok := base.(afero.Lstater); ok {
 		f.lstat = l.LstatIfPossible
 	} else {
@@ -117,9 +122,12 @@ func (f *aferoFS) open(op string, p Path) (afero.File, fs.FileInfo, error) {
 	if err := p.check(op); err != nil {
 		return nil, nil, err
 	}
-	flag := f.noFollow
-	if p.follow {
-		flag = 0
+	flag := 0
+	if !p.follow {
+		flag |= f.flags.NoFollow
+	}
+	if p.noAtime {
+		flag |= f.flags.NoAtime
 	}
 	h, err := f.base.OpenFile(p.name, flag, 0)
 	if err != nil {

@@ -23,7 +23,7 @@ func TestMemMapFs(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		return vfs.FromAfero(afero.NewReadOnlyFs(afero.NewBasePathFs(mem, "/")), 0)
+		return vfs.FromAfero(afero.NewReadOnlyFs(afero.NewBasePathFs(mem, "/")), vfs.Flags{})
 	})
 }
 
