@@ -71,7 +71,7 @@ func FuzzArgvSecluded(f *testing.F) {
 			t.Fatal(err)
 		}
 		r := wire.NewReader(strings.NewReader(string(stream)))
-		if err := p.ReadSecluded(r); err != nil {
+		if err := p.ReadSecluded(r, nil); err != nil {
 			if r.Err() == nil {
 				checkArgvRefusal(t, err)
 			}

@@ -24,7 +24,7 @@ func TestParseRecorded(t *testing.T) {
 	for _, line := range lines {
 		fields := strings.Fields(line)
 		options := strings.Join(fields[3:], " ")
-		unsupported := strings.Contains(options, "AX") || strings.Contains(options, "pX") || strings.Contains(options, "tX") || strings.Contains(options, "--iconv")
+		unsupported := strings.Contains(options, "AX") || strings.Contains(options, "pX") || strings.Contains(options, "tX")
 		p, err := Parse(line)
 		if unsupported != (err != nil) {
 			t.Errorf("%s: %v", line, err)
