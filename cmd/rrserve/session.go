@@ -15,11 +15,11 @@ import (
 
 // newHandler returns what runs for each command: one pull from the tree below
 // root.
-func newHandler(root string, log *slog.Logger) sshsrv.Handler {
+func newHandler(root string, mungeLinks bool, log *slog.Logger) sshsrv.Handler {
 	users, groups := newIDFile("/etc/passwd"), newIDFile("/etc/group")
 	return func(ctx context.Context, x *sshsrv.Exec) int {
 		began := time.Now()
-		res := pull(ctx, root, users.Names(), groups.Names(), x)
+		res := pull(ctx, root, mungeLinks, users.Names(), groups.Names(), x)
 		record(log, x, res, time.Since(began))
 		return res.ExitStatus
 	}
@@ -27,7 +27,7 @@ func newHandler(root string, log *slog.Logger) sshsrv.Handler {
 
 // pull serves one command. The root is opened anew for it, so that a root that
 // is a link to the newest snapshot may change between pulls and never within.
-func pull(ctx context.Context, root string, users, groups func(uint32) string, x *sshsrv.Exec) rsyncproto.Result {
+func pull(ctx context.Context, root string, mungeLinks bool, users, groups func(uint32) string, x *sshsrv.Exec) rsyncproto.Result {
 	tree, err := jail.Open(root)
 	if err != nil {
 		x.Stderr.Write([]byte("rrserve: the served directory cannot be opened, see the server's log\n"))
@@ -37,13 +37,15 @@ func pull(ctx context.Context, root string, users, groups func(uint32) string, x
 	stack := afero.NewReadOnlyFs(afero.NewBasePathFs(tree, "/"))
 	return rsyncproto.Serve(ctx, rsyncproto.Config{
 		Command:   x.Command,
-		FS:        vfs.FromAfero(stack, vfs.Flags{NoFollow: jail.NoFollow, Xattrs: jail.Xattrs}),
+		FS:        vfs.FromAfero(stack, vfs.Flags{NoFollow: jail.NoFollow, NoAtime: jail.NoAtime, Xattrs: jail.Xattrs}),
 		Stdin:     x.Stdin,
 		Stdout:    x.Stdout,
 		Stderr:    x.Stderr,
 		Abort:     x.Abort,
 		UserName:  users,
 		GroupName: groups,
+
+		MungeLinks: mungeLinks,
 	})
 }
 

@@ -10,14 +10,20 @@ import "rrserve/internal/rsyncproto/wire"
 //
 // Nothing may be written to the client before it returns. A string has at most
 // MaxArg bytes; at most MaxArgs strings and 4 MiB are read. The error is a
-// *Refusal or the Reader's.
-func (p *Pull) ReadSecluded(r *wire.Reader) error {
+// *Refusal or the Reader's. Each string goes through decode, which turns
+// --iconv's UTF-8 into the character set of the tree; nil: unchanged.
+func (p *Pull) ReadSecluded(r *wire.Reader, decode func(string) string) error {
 	words, err := readStrings(r)
 	if err != nil {
 		return err
 	}
 	if len(words) > 0 {
 		words = words[1:] // the program's name
+	}
+	for i := range words {
+		if decode != nil {
+			words[i].text = decode(words[i].text)
+		}
 	}
 	if refusal := p.options(words); refusal != nil {
 		return refusal
