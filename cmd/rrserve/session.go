@@ -17,13 +17,14 @@ import (
 )
 
 // newHandler returns what runs for each command: one pull from the tree below
-// root, or with probes the answer to one.
-func newHandler(root string, probes bool, log *slog.Logger) sshsrv.Handler {
+// root, or the answer to a probe.
+func newHandler(root string, o *options, log *slog.Logger) sshsrv.Handler {
 	users, groups := newIDFile("/etc/passwd"), newIDFile("/etc/group")
 	base := rsyncproto.Config{
-		Module: moduleName(root),
-		Probes: probes,
-		Space:  spaceOf(root),
+		Module:     moduleName(root),
+		Probes:     !o.noProbes,
+		Space:      spaceOf(root),
+		MungeLinks: o.mungeLinks,
 	}
 	return func(ctx context.Context, x *sshsrv.Exec) int {
 		began := time.Now()
@@ -56,7 +57,7 @@ func pull(ctx context.Context, root string, c rsyncproto.Config, x *sshsrv.Exec)
 	defer tree.Close()
 	stack := afero.NewReadOnlyFs(afero.NewBasePathFs(tree, "/"))
 	c.Command = x.Command
-	c.FS = vfs.FromAfero(stack, vfs.Flags{NoFollow: jail.NoFollow, Xattrs: jail.Xattrs})
+	c.FS = vfs.FromAfero(stack, vfs.Flags{NoFollow: jail.NoFollow, NoAtime: jail.NoAtime, Xattrs: jail.Xattrs})
 	c.Stdin, c.Stdout, c.Stderr = x.Stdin, x.Stdout, x.Stderr
 	c.Abort = x.Abort
 	return rsyncproto.Serve(ctx, c)

@@ -49,7 +49,18 @@ func (b *beneath) openPath(name string, follow bool) (int, error) {
 // openPath opens what name leads to. O_PATH makes os.Root open a link in the
 // last place itself, so that links there are followed here, each step by
 // os.Root beneath the directory.
-func (b *osRoot) openPath(name string, follow bool) (int, error) {
+func (b *osRoot) openPath(name string, follow bool) (fd int, err error) {
+	err = b.through(name, follow, func(name string) (err error) {
+		fd, err = b.openPathInside(name, follow)
+		return err
+	})
+	if err != nil {
+		return -1, err
+	}
+	return fd, nil
+}
+
+func (b *osRoot) openPathInside(name string, follow bool) (int, error) {
 	for range maxXattrLinks {
 		fd, err := b.openLast(name)
 		if err != nil || !follow {

@@ -63,7 +63,7 @@ func (s *session) openDaemon() (*argv.Refusal, error) {
 	if err := s.say("@RSYNCD: OK\n"); err != nil {
 		return nil, err
 	}
-	refusal, err := s.pull.ReadDaemon(s.r, s.v, module)
+	refusal, err := s.pull.ReadDaemon(s.r, s.v, module, s.decodeArgument)
 	if refusal != nil && !s.v.ErrorExit() {
 		// Such a client cannot be told an exit status in the session.
 		return nil, refusal

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"iter"
 	"math/rand/v2"
 	"time"
 
 	"rrserve/internal/rsyncproto/argv"
+	"rrserve/internal/rsyncproto/charset"
 	"rrserve/internal/rsyncproto/checksum"
 	"rrserve/internal/rsyncproto/delta"
 	"rrserve/internal/rsyncproto/filter"
@@ -41,6 +41,9 @@ type Config struct {
 	Abort func()
 	// UserName and GroupName give the names of ids, "" for none; nil: no names.
 	UserName, GroupName func(id uint32) string
+	// MungeLinks sends the targets of links without the prefix of rsync's
+	// --munge-links, unless the client says otherwise.
+	MungeLinks bool
 	// Seed is the checksum seed, 0 for a random one.
 	Seed int32
 	// Now is the clock of the statistics; nil: time.Now.
@@ -94,6 +97,8 @@ type session struct {
 	listHash  *checksum.File // of -c
 	listBuf   []byte
 
+	charset *charset.Charset // of the tree's names; nil: names are sent as they are
+	names   *vfs.File        // of --files-from, if it is a file of the tree
 	filters *filter.List
 	list    *flist.Builder
 	lists   []*flist.List // lists that the client still asks from, oldest first
@@ -102,6 +107,7 @@ type session struct {
 	start       time.Time
 	buildTime   time.Duration
 	xferErrors  int64
+	matched     struct{ blocks, hits, falseAlarms int64 }
 	listed      bool  // the first file list was sent
 	firstErrors int32 // I/O error bits that it reported
 	timedOut    chan struct{}
@@ -148,6 +154,12 @@ func (s *session) run() error {
 	if err != nil || s.onlyListed {
 		return err
 	}
+	if pull.FilesFromPath != "" {
+		if err := s.openNames(); err != nil {
+			return err
+		}
+		defer s.names.Close()
+	}
 	s.out.w = s.Stdout
 	s.w = wire.NewWriter(throttle(s.ctx, &s.out, pull.BWLimit))
 	stop := s.watch()
@@ -180,11 +192,14 @@ func (s *session) run() error {
 func (s *session) readArguments() (refusal *argv.Refusal, err error) {
 	switch {
 	case s.pull.Daemon:
-		return s.openDaemon()
+		refusal, err = s.openDaemon()
 	case s.pull.Secluded:
-		return nil, s.pull.ReadSecluded(s.r)
+		err = s.pull.ReadSecluded(s.r, s.decodeArgument)
 	}
-	return nil, nil
+	if err == nil && refusal == nil {
+		err = s.chooseCharset()
+	}
+	return refusal, err
 }
 
 // flush sends what was written, before the client is waited for.
@@ -275,7 +290,15 @@ func (s *session) listOptions() flist.Options {
 		SafeFlist:   s.compat.has(compatSafeFlist) || s.v.SafeFlist(),
 		ID0Names:    s.compat.has(compatID0Names),
 		UserName:    s.UserName, GroupName: s.GroupName,
-		Report: s.report,
+		Unmunge:       p.MungeLinks(s.MungeLinks),
+		EncodeTargets: p.Caps.Has('s'),
+		Report:        s.report,
+	}
+	if s.charset != nil {
+		o.Encode = s.charset.ToUTF8
+	}
+	if p.Verbose > 1 {
+		o.Explain = s.explain
 	}
 	if p.Checksum {
 		o.SumLen = s.sums.List.Size()
@@ -283,40 +306,6 @@ func (s *session) listOptions() flist.Options {
 	}
 	return o
 }
-
-// sources yields the path arguments, or the names of --files-from as they
-// arrive.
-func (s *session) sources(args []string) iter.Seq[flist.Source] {
-	return func(yield func(flist.Source) bool) {
-		if !s.pull.FilesFrom {
-			for _, a := range args {
-				if !yield(flist.Source{Name: a}) {
-					return
-				}
-			}
-			return
-		}
-		plain := s.v.Varints() && !s.v.FramedNames()
-		if plain {
-			s.r.Frame(false)
-		}
-		for {
-			name := s.r.CString("name in the list of files", maxListedName)
-			if s.r.Err() != nil || len(name) == 0 {
-				break
-			}
-			if !yield(flist.Source{Base: args[0], Name: flist.CleanListed(string(name), s.pull.Relative)}) {
-				return
-			}
-		}
-		if plain {
-			s.r.Frame(true)
-		}
-	}
-}
-
-// maxListedName bounds a name of --files-from in bytes.
-const maxListedName = 4095
 
 func (s *session) addList(l *flist.List) {
 	s.lists = append(s.lists, l)
@@ -335,9 +324,17 @@ func (s *session) nextList() error {
 	return nil
 }
 
+// open opens a file whose data are wanted.
+func (s *session) open(p vfs.Path) (*vfs.File, error) {
+	if s.pull.NoAtime() {
+		p = p.NoAtime()
+	}
+	return s.FS.Open(p)
+}
+
 // listSum is the -c checksum of a file, nil if it cannot be read.
 func (s *session) listSum(p vfs.Path) []byte {
-	f, err := s.FS.Open(p)
+	f, err := s.open(p)
 	if err != nil {
 		return nil
 	}

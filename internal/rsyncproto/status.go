@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"rrserve/internal/rsyncproto/argv"
+	"rrserve/internal/rsyncproto/charset"
 	"rrserve/internal/rsyncproto/delta"
 	"rrserve/internal/rsyncproto/filter"
 	"rrserve/internal/rsyncproto/flist"
@@ -125,6 +127,7 @@ func (s *session) status(err error) int {
 		start   *startError
 		base    *baseError
 		name    *unsupported
+		list    *nameListError
 		timeout errTimeout
 	)
 	switch {
@@ -149,6 +152,8 @@ func (s *session) status(err error) int {
 	case errors.As(err, &base):
 		s.errorXfer(base.Error() + "\n")
 		return s.fail(ExitFileSelect, "")
+	case errors.As(err, &list):
+		return s.fail(exitSyntax, fmt.Sprintf("%v\nrsync error: %s (code %d) [server=rrserve]\n", list, exitText[exitSyntax], exitSyntax))
 	case errors.As(err, &version), errors.Is(err, errNotRsync):
 		return s.fail(exitProtocol, err.Error()+"\n")
 	case errors.As(err, &name):
@@ -198,7 +203,7 @@ func (s *session) fail(code int, text string) int {
 		tag = wire.ErrorXfer
 	}
 	if text != "" {
-		s.w.Text(tag, text)
+		s.w.Text(tag, s.text(text))
 	}
 	switch {
 	case s.v.ErrorExit():
@@ -272,7 +277,35 @@ func (s *session) report(p flist.Problem) {
 		if s.pull.Verbose > 0 {
 			s.info(fmt.Sprintf("copying unsafe symlink \"%s\" -> \"%s\"\n", p.Path, p.Err))
 		}
+	case flist.BadName:
+		s.errorXfer(fmt.Sprintf("[sender] cannot convert filename: %s (%s)\n", p.Path, notConverted(p.Err)))
+	case flist.BadTarget:
+		s.errorXfer(fmt.Sprintf("[sender] cannot convert symlink data for: \"%s\" (%s)\n", p.Path, notConverted(p.Err)))
 	}
+}
+
+// notConverted is strerror(3) of what iconv(3) says.
+func notConverted(err error) string {
+	if errors.Is(err, charset.ErrIncomplete) {
+		return "Invalid argument"
+	}
+	return "Invalid or incomplete multibyte or wide character"
+}
+
+// explain tells somebody who debugs rules which one decided.
+func (s *session) explain(name string, isDir bool, why filter.Decision) {
+	kind, verb := "file", "showing"
+	if isDir {
+		kind = "directory"
+	}
+	if why.Excluded {
+		verb = "hiding"
+	}
+	list := ""
+	if why.List != "" {
+		list = " [" + why.List + "]"
+	}
+	s.info(fmt.Sprintf("[sender] %s %s %s because of pattern %s%s\n", verb, kind, name, why.Pattern, list))
 }
 
 // quote is how a path of the tree appears in a message: with the module's name
@@ -287,7 +320,7 @@ func (s *session) failed(what, path string, err error) {
 func (s *session) errorXfer(text string) {
 	s.xferErrors++
 	s.res.Failed++
-	s.w.Text(wire.ErrorXfer, text)
+	s.w.Text(wire.ErrorXfer, s.text(text))
 }
 
 func (s *session) vanished(what, path string) {
@@ -297,15 +330,15 @@ func (s *session) vanished(what, path string) {
 
 func (s *session) warning(text string) {
 	if s.v.Varints() {
-		s.w.Text(wire.Warning, text)
+		s.w.Text(wire.Warning, s.text(text))
 	} else {
-		s.w.Text(wire.Info, text)
+		s.w.Text(wire.Info, s.text(text))
 	}
 }
 
 func (s *session) info(text string) {
 	if !s.pull.Quiet {
-		s.w.Text(wire.Info, text)
+		s.w.Text(wire.Info, s.text(text))
 	}
 }
 
@@ -326,6 +359,15 @@ func reason(err error) string {
 		return fmt.Sprintf("%s (%d)", text, n)
 	}
 	return fmt.Sprintf("%v (%d)", e.Err, n)
+}
+
+// reasonText is reason without the number.
+func reasonText(err error) string {
+	text := reason(err)
+	if i := strings.LastIndex(text, " ("); i >= 0 {
+		text = text[:i]
+	}
+	return text
 }
 
 // errnoText is strerror(3) of the C locale on Linux.

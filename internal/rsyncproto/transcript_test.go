@@ -167,7 +167,23 @@ func recordedTree() *vfstest.Memory {
 		n.Info.Nlink, n.Info.Ino = 2, 77
 	}
 	addAttributes(t)
+	iconvTree(t)
 	return t
+}
+
+// iconvTree adds a tree with names in ISO 8859-1.
+func iconvTree(t *vfstest.Memory) {
+	at := vfs.Time{Sec: 1_000_000_000}
+	dir := vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755, Size: 4096, Mtime: at, Nlink: 2}}
+	file := vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o644, Mtime: at}}
+	t.Add("ic", dir)
+	t.Add("ic/b", file)
+	t.Add("ic/a\xe9", file)
+	t.Add("ic/l\xe9", vfstest.Node{Info: vfs.Info{Mode: vfs.ModeSymlink | 0o777, Mtime: at}, Target: "a\xe9"})
+	t.Add("ic/zz", dir)
+	t.Add("ic/d\xe9", dir)
+	t.Add("ic/d\xe9/x\xfc", file)
+	t.Add("ic/zz/q", file)
 }
 
 // replay feeds the client's side of a recording to Serve.

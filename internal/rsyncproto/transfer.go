@@ -26,7 +26,7 @@ func (s *session) transfer(q *request) error {
 			return err
 		}
 	}
-	f, err := s.FS.Open(q.entry.Path())
+	f, err := s.open(q.entry.Path())
 	if err != nil {
 		s.cannotOpen(q, err)
 		return s.w.Err()
@@ -52,6 +52,9 @@ func (s *session) transfer(q *request) error {
 	s.res.Sent++
 	s.res.Literal += res.Literal
 	s.res.Matched += res.Matched
+	s.matched.blocks += res.Blocks
+	s.matched.hits += res.Hits
+	s.matched.falseAlarms += res.FalseAlarms
 	return s.w.Err()
 }
 

@@ -26,6 +26,7 @@ type aferoFS struct {
 type Flags struct {
 	NoFollow int // do not follow a symbolic link in the last place of the name
 	Xattrs   int // open an object of whatever type for its attributes only
+	NoAtime  int // leave the access time as it is, for [Path.NoAtime]
 }
 
 // FromAfero makes an FS of an afero file system, which is in use
@@ -123,10 +124,14 @@ func notRegular(p Path, i *Info) error {
 
 // flag returns the flags with which p is opened.
 func (f *aferoFS) flag(p Path) int {
-	if p.follow {
-		return 0
+	flag := 0
+	if !p.follow {
+		flag |= f.flags.NoFollow
 	}
-	return f.flags.NoFollow
+	if p.noAtime {
+		flag |= f.flags.NoAtime
+	}
+	return flag
 }
 
 // open opens p, whatever it is, and describes what was opened.

@@ -22,12 +22,13 @@ func isDaemon(words []Word) bool {
 // LF below protocol 30, and an empty one as the end. With -s, which is among
 // the options, the arguments proper follow as for ReadSecluded. It completes p;
 // the name of the module in front of the arguments is dropped. No string has
-// shell syntax. Its bounds are those of ReadSecluded, for either list.
+// shell syntax. Its bounds are those of ReadSecluded, for either list; decode
+// is for the second one.
 //
 // A refusal leaves the stream behind the arguments and p as far as it was
 // understood, so that the client can be told in the session that it awaits.
 // The error is the Reader's, or a *Refusal after which the stream is lost.
-func (p *Pull) ReadDaemon(r *wire.Reader, v wire.Version, module string) (refusal *Refusal, err error) {
+func (p *Pull) ReadDaemon(r *wire.Reader, v wire.Version, module string, decode func(string) string) (refusal *Refusal, err error) {
 	next := r.Line
 	if v.NULArgs() {
 		next = r.CString
@@ -38,7 +39,7 @@ func (p *Pull) ReadDaemon(r *wire.Reader, v wire.Version, module string) (refusa
 	}
 	refusal = p.options(words)
 	if p.Secluded {
-		if words, err = secludedWords(r); err != nil {
+		if words, err = secludedWords(r, decode); err != nil {
 			return nil, err
 		}
 		if again := p.options(words); refusal == nil {

@@ -17,7 +17,7 @@ func readDaemon(v wire.Version, stream string) (*Pull, *Refusal, error) {
 	if err != nil || !p.Daemon {
 		return nil, nil, errors.Join(err, errors.New("not a daemon's command line"))
 	}
-	refusal, err := p.ReadDaemon(wire.NewReader(strings.NewReader(stream)), v, "data")
+	refusal, err := p.ReadDaemon(wire.NewReader(strings.NewReader(stream)), v, "data", nil)
 	return p, refusal, err
 }
 

@@ -10,9 +10,11 @@ import "rrserve/internal/rsyncproto/wire"
 //
 // Nothing may be written to the client before it returns. A string has at most
 // MaxArg bytes; at most MaxArgs strings and 4 MiB are read. The error is a
-// *Refusal or the Reader's.
-func (p *Pull) ReadSecluded(r *wire.Reader) error {
-	words, err := secludedWords(r)
+// *Refusal or the Reader's. Each string goes through decode, which turns
+// --iconv's UTF-8 into the character set of the tree;
+// nil: unchanged.
+func (p *Pull) ReadSecluded(r *wire.Reader, decode func(string) string) error {
+	words, err := secludedWords(r, decode)
 	if err != nil {
 		return err
 	}
@@ -24,10 +26,15 @@ func (p *Pull) ReadSecluded(r *wire.Reader) error {
 }
 
 // secludedWords reads the arguments without the program's name.
-func secludedWords(r *wire.Reader) ([]Word, error) {
+func secludedWords(r *wire.Reader, decode func(string) string) ([]Word, error) {
 	words, err := readStrings(r, r.CString)
 	if len(words) > 0 {
 		words = words[1:]
+	}
+	for i := range words {
+		if decode != nil {
+			words[i].text = decode(words[i].text)
+		}
 	}
 	return words, err
 }
