@@ -26,6 +26,9 @@ type command struct {
 	dst  string // what DST holds before: empty, copy or edited
 	line string
 	opt  compareOption
+	// refused is the code of the refusal where rrserve serves less than rsync:
+	// the client must fail with that code shown, and DST must be untouched.
+	refused string
 }
 
 // What a destination holds before the run.
@@ -53,14 +56,18 @@ type fixture struct {
 
 func newFixture(t *testing.T, opts ...rrtest.Option) *fixture {
 	t.Helper()
-	dir := rrtest.TempDir(t)
+	dir := rrtest.ScratchDir(t)
 	f := &fixture{src: dir + "/src", copy: dir + "/copy", edited: dir + "/edited", aux: dir + "/aux"}
 	rrtest.RichTree(t, f.src)
 	duplicate(t, f.src, f.copy)
 	duplicate(t, f.src, f.edited)
 	editTree(t, f.edited)
 	makeAux(t, f.aux)
-	f.servers = [2]*rrtest.Server{rrtest.Sshd(t, f.src, opts...), rrtest.UnderTest(t, f.src, opts...)}
+	reference := rrtest.Sshd(t, f.src, opts...)
+	if err := reference.Multiplex(); err != nil {
+		t.Fatal(err)
+	}
+	f.servers = [2]*rrtest.Server{reference, rrtest.UnderTest(t, f.src, opts...)}
 	return f
 }
 
@@ -72,10 +79,14 @@ func duplicate(t *testing.T, from, to string) {
 	}
 }
 
+func allCommands() []command {
+	return slices.Concat(basicCommands, sourceCommands, deleteCommands, transferCommands, filterCommands, linkCommands)
+}
+
 func TestDifferential(t *testing.T) {
 	f := newFixture(t)
 	names := make(map[string]bool)
-	for _, c := range slices.Concat(basicCommands, sourceCommands, deleteCommands, transferCommands, filterCommands, linkCommands) {
+	for _, c := range allCommands() {
 		if names[c.name] {
 			t.Fatalf("two cases are called %q", c.name)
 		}
@@ -87,13 +98,21 @@ func TestDifferential(t *testing.T) {
 	}
 }
 
-// TestDifferentialOldClient runs the commonest lines with rsync 3.2.7, which
-// speaks protocol 31 and sends other arguments.
+// TestDifferentialOldClient runs some of the lines with Debian's rsync 3.2.7,
+// which sends other arguments and negotiates on its own terms.
 func TestDifferentialOldClient(t *testing.T) {
 	client := oldClient(t)
 	f := newFixture(t)
-	for _, c := range slices.Concat(basicCommands, sourceCommands, transferCommands) {
-		t.Run(c.name, func(t *testing.T) {
+	lines := make(map[string]command)
+	for _, c := range allCommands() {
+		lines[c.name] = c
+	}
+	for _, name := range oldClientCommands {
+		c, ok := lines[name]
+		if !ok {
+			t.Fatalf("no case is called %q", name)
+		}
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f.compare(t, c, client)
 		})
@@ -117,31 +136,60 @@ func oldClient(t *testing.T) string {
 type outcome struct {
 	code           int
 	stdout, stderr string
-	tree           rrtest.Snapshot
+	matched        int64 // bytes of --stats' "Matched data", -1 without
+	before, tree   rrtest.Snapshot
 	raw            rrtest.Result
 }
 
 func (f *fixture) compare(t *testing.T, c command, client string) {
 	t.Helper()
-	want := f.run(t, c, client, f.servers[0])
 	got := f.run(t, c, client, f.servers[1])
 	var report []string
-	if want.code != got.code {
-		report = append(report, fmt.Sprintf("exit code %d, want %d", got.code, want.code))
-	}
-	report = append(report, diffLines("stdout", want.stdout, got.stdout)...)
-	report = append(report, diffLines("stderr", want.stderr, got.stderr)...)
-	for _, d := range first(rrtest.Diff(want.tree, got.tree), 15) {
-		report = append(report, "tree: "+d)
+	if c.refused != "" && f.servers[1].Name == "rrserve" {
+		report = checkRefusal(c.refused, got)
+	} else {
+		report = differences(f.run(t, c, client, f.servers[0]), got)
 	}
 	if len(report) > 0 {
 		t.Errorf("%s\n%s\n- reference, + %s; its stderr:\n%s", c.line, strings.Join(report, "\n"), f.servers[1].Name, got.raw.Stderr)
 	}
 }
 
+// differences lists what got did otherwise than want; nothing when they agree.
+func differences(want, got outcome) []string {
+	var report []string
+	if want.code != got.code {
+		report = append(report, fmt.Sprintf("exit code %d, want %d", got.code, want.code))
+	}
+	if got.matched < want.matched {
+		report = append(report, fmt.Sprintf("matched %d bytes, reference %d", got.matched, want.matched))
+	}
+	report = append(report, diffLines("stdout", want.stdout, got.stdout)...)
+	report = append(report, diffLines("stderr", want.stderr, got.stderr)...)
+	for _, d := range first(rrtest.Diff(want.tree, got.tree), 15) {
+		report = append(report, "tree: "+d)
+	}
+	return report
+}
+
+// checkRefusal lists what is wrong with the refusal of a command line.
+func checkRefusal(code string, got outcome) []string {
+	var report []string
+	if got.code == 0 {
+		report = append(report, "exit code 0, want a failure")
+	}
+	if !strings.Contains(got.raw.Stderr, "["+code+"]") {
+		report = append(report, "standard error does not say "+code)
+	}
+	for _, d := range first(rrtest.Diff(got.before, got.tree), 15) {
+		report = append(report, "tree: "+d)
+	}
+	return report
+}
+
 func (f *fixture) run(t *testing.T, c command, client string, s *rrtest.Server) outcome {
 	t.Helper()
-	work := rrtest.TempDir(t)
+	work := rrtest.ScratchDir(t)
 	dst := work + "/dst"
 	switch c.dst {
 	case copied:
@@ -157,21 +205,31 @@ func (f *fixture) run(t *testing.T, c command, client string, s *rrtest.Server) 
 		duplicate(t, f.copy, work+"/REF")
 	}
 	begin := time.Now().Add(-time.Second)
+	aspects := rrtest.Aspects{FreshAfter: begin, Links: true, Xattrs: true, Atimes: c.opt&withAtimes != 0}
+	var before rrtest.Snapshot
+	if c.refused != "" {
+		var err error
+		if before, err = rrtest.Take(dst, aspects); err != nil {
+			t.Fatal(err)
+		}
+	}
 	root := ""
 	if s.Name == "sshd" {
 		root = f.src
 	}
 	res := rrtest.Client{Server: s, Rsync: client}.Run(t, f.words(c.line, root, work)...)
-	tree, err := rrtest.Take(dst, rrtest.Aspects{FreshAfter: begin, Links: true, Xattrs: true, Atimes: c.opt&withAtimes != 0})
+	tree, err := rrtest.Take(dst, aspects)
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := normalizer{src: f.src, work: work, aux: f.aux}
-	out := outcome{code: res.Code, stdout: n.stdout(res.Stdout), stderr: n.stderr(res.Stderr), tree: tree, raw: res}
+	out := outcome{code: res.Code, before: before, tree: tree, raw: res}
+	out.stdout, out.matched = n.stdout(res.Stdout)
+	out.stderr = n.stderr(res.Stderr)
 	if c.opt&anyOrder != 0 {
 		out.stdout = sortLines(out.stdout)
 	}
-	os.RemoveAll(work)
+	rrtest.RemoveAll(work)
 	return out
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -15,9 +16,15 @@ import (
 //   - names of the destination, which is another one each time
 //   - byte counts of the connection, times, speeds: compression and buffering
 //     are the server's own business
+//   - how many of the sent bytes were literal, see stdout
+//   - what the server says about its own work at -vv, which rrserve does not:
+//     names hidden by a rule, growing tables, statistics of the search
 //   - which process speaks and the line of its source: "[sender] ",
 //     "at main.c(1865)"
-//   - the order of standard error, which two processes write
+//   - a client's complaint that the other end is gone already, which it makes
+//     or not while it ends itself
+//   - the place of "cannot delete non-empty directory" among other lines, and
+//     the order of standard error, which two processes write
 type normalizer struct {
 	src, work, aux string
 }
@@ -33,24 +40,59 @@ var (
 	sentLine     = regexp.MustCompile(`(?m)^sent .* bytes  received .* bytes  .*bytes/sec$`)
 	speedup      = regexp.MustCompile(`speedup is [0-9.,KMG]+`)
 	byteCounts   = regexp.MustCompile(`(?m)^(Total bytes (?:sent|received)|File list size|File list (?:generation|transfer) time): .*$`)
-	progressLine = regexp.MustCompile(`[0-9.,]+[kKMG]?B/s +[0-9]+:[0-9]{2}:[0-9]{2}`)
-	sourceLine   = regexp.MustCompile(`at [a-z0-9_]+\.c\([0-9]+\)`)
-	closedBytes  = regexp.MustCompile(`\([0-9]+ bytes received so far\)`)
+	progressLine = regexp.MustCompile(` +[0-9.,]+[kKMG]?B/s +[0-9]+:[0-9]{2}:[0-9]{2}`)
+	// What a server says about its own work at -vv.
+	serverVerbose = regexp.MustCompile(`(?m)^(?:\[sender\] )?(?:expand file_list pointer array .*|total: matches=.*|hiding .* because of pattern .*)\n?`)
+	sourceLine    = regexp.MustCompile(`at [a-z0-9_]+\.c\([0-9]+\)`)
+	openingLine   = regexp.MustCompile(`(?m)^(opening connection using: ssh -F )\S+`)
+	brokenPipe    = regexp.MustCompile(`(?m)^rsync: \[[a-zA-Z]+\] write error: Broken pipe \(32\)\n?`)
+	closedBytes   = regexp.MustCompile(`\([0-9]+ bytes received so far\)`)
 )
 
-func (n normalizer) stdout(s string) string {
-	s = n.paths(s)
+// stdout also returns the bytes that --stats calls matched, -1 without: two
+// servers must account for the same bytes, and rrserve must find at least as
+// much of them in the client's old file.
+func (n normalizer) stdout(s string) (text string, matched int64) {
+	s, matched = joinMatched(n.paths(s))
 	s = sentLine.ReplaceAllString(s, "sent N bytes  received N bytes")
 	s = speedup.ReplaceAllString(s, "speedup is N")
 	s = byteCounts.ReplaceAllString(s, "$1: N")
-	s = progressLine.ReplaceAllString(s, "RATE")
-	return n.messages(s)
+	s = openingLine.ReplaceAllString(s, "$1")
+	s = progressLine.ReplaceAllString(s, " RATE")
+	s = lastLines(s, inTheWay)
+	s = serverVerbose.ReplaceAllString(s, "")
+	return n.messages(s), matched
+}
+
+// inTheWay is printed by the client's generator while its receiver prints what
+// arrived.
+var inTheWay = regexp.MustCompile(`(?m)^cannot delete non-empty directory: .*\n`)
+
+// lastLines moves the lines that match to the end.
+func lastLines(s string, re *regexp.Regexp) string {
+	return re.ReplaceAllString(s, "") + strings.Join(re.FindAllString(s, -1), "")
+}
+
+var literalMatched = regexp.MustCompile(`Literal data: ([0-9,]+) bytes\nMatched data: ([0-9,]+) bytes`)
+
+// joinMatched replaces the two lines of --stats by one with their sum.
+func joinMatched(s string) (string, int64) {
+	m := literalMatched.FindStringSubmatch(s)
+	if m == nil {
+		return s, -1
+	}
+	var n [2]int64
+	for i := range n {
+		n[i], _ = strconv.ParseInt(strings.ReplaceAll(m[i+1], ",", ""), 10, 64)
+	}
+	return literalMatched.ReplaceAllString(s, fmt.Sprintf("Literal and matched data: %d bytes", n[0]+n[1])), n[1]
 }
 
 func (n normalizer) stderr(s string) string { return sortLines(n.messages(n.paths(s))) }
 
 func (n normalizer) messages(s string) string {
 	s = strings.ReplaceAll(s, "[sender] ", "")
+	s = brokenPipe.ReplaceAllString(s, "")
 	s = sourceLine.ReplaceAllString(s, "at SOURCE")
 	return closedBytes.ReplaceAllString(s, "(N bytes received so far)")
 }

@@ -22,7 +22,7 @@ var OddNames = []string{
 // RichTree builds a tree of about 200 objects with everything a file system
 // can hold: odd names, links, special files, sparse files, odd modes and
 // times, several owners, hard links, filter files, extended attributes. What
-// only root can make (device nodes, owners) is left out for other users.
+// only root can make (device nodes, owners) or read is left out for other users.
 // Symbolic links that leave the tree are below escape/ and nowhere else.
 func RichTree(t testing.TB, dir string) {
 	t.Helper()
@@ -104,10 +104,14 @@ func richLinks(tr *Tree) {
 }
 
 func richModes(tr *Tree) {
-	for name, mode := range map[string]uint32{
-		"modes/0000": 0, "modes/0400": 0o400, "modes/0600": 0o600, "modes/0755": 0o755, "modes/0777": 0o777,
-		"modes/4755": 0o4755, "modes/2755": 0o2755, "modes/1644": 0o1644, "modes/7777": 0o7777, "modes/0001": 0o001,
-	} {
+	files := map[string]uint32{
+		"modes/0400": 0o400, "modes/0600": 0o600, "modes/0644": 0o644, "modes/0755": 0o755, "modes/0777": 0o777,
+		"modes/4755": 0o4755, "modes/2755": 0o2755, "modes/1644": 0o1644, "modes/7777": 0o7777,
+	}
+	if os.Getuid() == 0 {
+		files["modes/0000"], files["modes/0001"] = 0, 0o001
+	}
+	for name, mode := range files {
 		tr.File(name, name)
 		tr.Chmod(name, mode)
 	}
@@ -157,6 +161,9 @@ func richFilters(tr *Tree) {
 		"filters/.merge-w":            "*.word *.word2 -special",
 		"filters/.merge-plain":        "- *.plain\n+ *.x\n",
 		"filters/.excl":               "*.excl\nanchored\n",
+		"filters2/.rsync-filter":      "- *.o\n",
+		"filters2/a.o":                "object\n",
+		"filters2/a.c":                "source\n",
 	} {
 		tr.File(name, content)
 	}

@@ -33,6 +33,7 @@ type Server struct {
 	SSHConfig string
 
 	cmd  *exec.Cmd
+	mux  *exec.Cmd // the shared connection of Multiplex, or nil
 	log  logBuffer
 	done chan struct{} // closed when the process was waited for
 	dir  string        // keys, configuration, state
@@ -74,8 +75,33 @@ func newConfig(opts []Option) *config {
 // Log returns what the server wrote to its standard error so far.
 func (s *Server) Log() string { return s.log.String() }
 
+// Multiplex opens one connection that all clients of this server share from
+// now on, so that each run costs a session, not a key exchange. It is for a
+// reference that answers hundreds of command lines; a server under test gets
+// real connections.
+func (s *Server) Multiplex() error {
+	socket := filepath.Join(s.dir, "mux")
+	s.mux = exec.Command("ssh", "-F", s.SSHConfig, "-N", "-M", "-S", socket, Host)
+	if err := s.mux.Start(); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(StartTimeout); ; time.Sleep(20 * time.Millisecond) {
+		if exec.Command("ssh", "-F", s.SSHConfig, "-S", socket, "-O", "check", Host).Run() == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("no shared connection to %s within %v", s.Name, StartTimeout)
+		}
+	}
+	return s.writeSSHConfig(s.SSHConfigFor(s.clientKey()) + "  ControlPath " + socket + "\n")
+}
+
 // Stop ends the server and waits for it. It may be called more than once.
 func (s *Server) Stop() {
+	if s.mux != nil && s.mux.ProcessState == nil {
+		s.mux.Process.Kill()
+		s.mux.Wait()
+	}
 	s.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.done:
@@ -175,8 +201,8 @@ func (s *Server) WithKey(t testing.TB, key string) *Server {
 func keep(t testing.TB, s *Server, err error) *Server {
 	t.Helper()
 	if err != nil {
-		if s != nil {
-			os.RemoveAll(s.dir)
+		if s != nil && s.Process != nil {
+			s.Stop()
 		}
 		t.Fatal(err)
 	}

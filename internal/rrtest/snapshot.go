@@ -37,19 +37,23 @@ type Aspects struct {
 
 // Snapshot describes every object of a tree in one line, by its name relative
 // to dir ("." is dir itself). Sparse files are read only where they have data.
+// What this process may not read is "unreadable".
 type Snapshot map[string]string
 
 // Take walks the tree dir.
 func Take(dir string, a Aspects) (Snapshot, error) {
 	snap := make(Snapshot)
 	groups := make(map[[2]uint64]string)
-	err := filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
+	err := filepath.WalkDir(dir, func(name string, _ fs.DirEntry, walkErr error) error {
 		rel, err := filepath.Rel(dir, name)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case errors.Is(walkErr, fs.ErrPermission):
+			snap[rel] += " unreadable"
+			return fs.SkipDir
+		case walkErr != nil:
+			return walkErr
 		}
 		line, err := describe(name, rel, a, groups)
 		snap[rel] = line
@@ -71,11 +75,16 @@ func describe(name, rel string, a Aspects, groups map[[2]uint64]string) (string,
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
+		line += fmt.Sprintf(" size=%d", st.Size)
 		sum, err := ContentHash(name)
-		if err != nil {
+		switch {
+		case err == nil:
+			line += fmt.Sprintf(" sha256=%x", sum[:8])
+		case errors.Is(err, fs.ErrPermission):
+			line += " unreadable"
+		default:
 			return "", err
 		}
-		line += fmt.Sprintf(" size=%d sha256=%x", st.Size, sum[:8])
 	case unix.S_IFLNK:
 		target, err := os.Readlink(name)
 		if err != nil {

@@ -91,8 +91,11 @@ func (s *Server) writeSshdFiles(c *config) error {
 		"PasswordAuthentication no",
 		"KbdInteractiveAuthentication no",
 		"MaxStartups 1000",
+		"MaxSessions 1000",
 		"UseDNS no",
 		"PrintMotd no",
+		// The user's own shell start-up files are none of the reference.
+		"SetEnv HOME=" + s.Root,
 		"",
 	}, "\n")
 	return os.WriteFile(filepath.Join(s.dir, "sshd_config"), []byte(conf), 0o644)
@@ -118,7 +121,7 @@ func (s *Server) forcedCommand(c *config) (string, error) {
 		}
 		drop = fmt.Sprintf("%s --reuid=%d --regid=%[2]d --clear-groups ", setpriv, c.uid)
 	}
-	return fmt.Sprintf(`cd %s && export HOME="$PWD" && exec %s%s --norc -c "$SSH_ORIGINAL_COMMAND"`,
+	return fmt.Sprintf(`cd %s && exec %s%s --norc -c "$SSH_ORIGINAL_COMMAND"`,
 		shellQuote(s.Root), drop, bash), nil
 }
 

@@ -4,7 +4,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TempDir makes a folder that any user may search, for trees that a server
@@ -12,7 +15,43 @@ import (
 // permissions below it are by then.
 func TempDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "rrtest-tree-")
+	return tempDir(t, "")
+}
+
+// ScratchDir is TempDir in memory where that keeps everything a tree can hold
+// (Linux 6.6 gave tmpfs user attributes): for many small destinations, which
+// wait for a disk otherwise.
+func ScratchDir(t testing.TB) string {
+	t.Helper()
+	return tempDir(t, scratchParent())
+}
+
+// scratchSpace is the free memory that ScratchDir wants to see. Containers
+// often have 64 MiB only.
+const scratchSpace = 4 << 30
+
+// scratchParent is /dev/shm or, where that is of no use, "".
+var scratchParent = sync.OnceValue(func() string {
+	const shm = "/dev/shm"
+	var st unix.Statfs_t
+	if unix.Statfs(shm, &st) != nil || st.Bavail*uint64(st.Bsize) < scratchSpace {
+		return ""
+	}
+	f, err := os.CreateTemp(shm, "rrtest-probe-")
+	if err != nil {
+		return ""
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if unix.Fsetxattr(int(f.Fd()), "user.probe", nil, 0) != nil {
+		return ""
+	}
+	return shm
+})
+
+func tempDir(t testing.TB, parent string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(parent, "rrtest-tree-")
 	if err != nil {
 		t.Fatal(err)
 	}

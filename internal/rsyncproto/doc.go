@@ -5,7 +5,7 @@
 // A pull goes through these files, in this order: serve.go (the session from
 // end to end), handshake.go (versions, capabilities, algorithms, seed),
 // input.go (what the client sends), filter and flist (the file list), send.go
-// (requests and answers), transfer.go (one file), finish.go (statistics and
-// goodbye). status.go alone turns errors into messages and exit codes, and
-// watch.go keeps an idle connection alive or ends it.
+// (requests, answers, statistics, goodbye) and transfer.go (one file). status.go
+// alone turns errors into messages and exit codes, and watch.go keeps an idle
+// connection alive or ends it.
 package rsyncproto

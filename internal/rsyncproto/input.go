@@ -23,7 +23,9 @@ type inbox struct {
 	cur   []byte
 	whole []byte
 	flush func() error
-	last  atomic.Int64 // time of the last read, nanoseconds
+	// waits is since when Read waits for the client, in nanoseconds; 0 while
+	// it does not.
+	waits atomic.Int64
 }
 
 func newInbox(r io.Reader, flush func() error) *inbox {
@@ -32,7 +34,6 @@ func newInbox(r io.Reader, flush func() error) *inbox {
 		empty: make(chan []byte, inboxBuffers),
 		flush: flush,
 	}
-	in.last.Store(time.Now().UnixNano())
 	go in.pump(r)
 	return in
 }
@@ -49,7 +50,6 @@ func (in *inbox) pump(r io.Reader) {
 		for n == 0 && err == nil {
 			n, err = r.Read(buf)
 		}
-		in.last.Store(time.Now().UnixNano())
 		if n > 0 {
 			in.full <- buf[:n] // never waits: there are no more buffers than places
 		}
@@ -67,9 +67,6 @@ func (in *inbox) close() { close(in.empty) }
 // ready reports whether Read would return at once.
 func (in *inbox) ready() bool { return len(in.cur) > 0 || len(in.full) > 0 }
 
-// lastRead returns when the client last sent something.
-func (in *inbox) lastRead() time.Time { return time.Unix(0, in.last.Load()) }
-
 // Read implements io.Reader.
 func (in *inbox) Read(p []byte) (int, error) {
 	if len(in.cur) == 0 {
@@ -82,7 +79,9 @@ func (in *inbox) Read(p []byte) (int, error) {
 				return 0, err
 			}
 		}
+		in.waits.Store(time.Now().UnixNano())
 		buf, ok := <-in.full
+		in.waits.Store(0)
 		if !ok {
 			return 0, in.err
 		}

@@ -65,6 +65,7 @@ type session struct {
 	ctx  context.Context
 	pull *argv.Pull
 	in   *inbox
+	out  outbox
 	r    *wire.Reader
 	w    *wire.Writer
 
@@ -121,7 +122,8 @@ func (s *session) run() error {
 			return err
 		}
 	}
-	s.w = wire.NewWriter(throttle(s.ctx, s.Stdout, pull.BWLimit))
+	s.out.w = s.Stdout
+	s.w = wire.NewWriter(throttle(s.ctx, &s.out, pull.BWLimit))
 	stop := s.watch()
 	defer stop()
 	if err := s.handshake(); err != nil {
@@ -160,6 +162,9 @@ func (s *session) readFilters() error {
 	}
 	if s.pull.CVSExclude {
 		l.AddCVS()
+	}
+	for range l.Discarded() {
+		s.warning("discarding over-long filter\n")
 	}
 	s.filters = l
 	return nil

@@ -73,7 +73,6 @@ func (e *baseError) Error() string {
 }
 
 var (
-	errOneBase           = errors.New("--files-from needs exactly one source directory")
 	errNotRsync          = errors.New("protocol version mismatch -- is your shell clean?\n(see the rsync manpage for an explanation)")
 	errNoCommonAlgorithm = errors.New("no algorithm in common with the client")
 )

@@ -3,14 +3,16 @@ package rsyncproto
 import (
 	"context"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
 )
 
-// watch keeps the connection alive while the server is busy and ends it when
-// nothing moved for as long as the client's --timeout. The goroutine ends with
-// the function returned.
+// watch keeps the connection alive while the server is busy, and ends it when
+// the server has been waiting for the client, to send or to take something, for
+// as long as the client's own --timeout. The goroutine ends with the function
+// returned.
 func (s *session) watch() (stop func()) {
 	if s.pull.Timeout <= 0 {
 		return func() {}
@@ -29,8 +31,7 @@ func (s *session) watch() (stop func()) {
 			case <-tick.C:
 			}
 			s.w.KeepAlive(lull)
-			idle := time.Since(latest(s.w.LastWrite(), s.in.lastRead()))
-			if idle >= limit {
+			if since(&s.in.waits) >= limit || since(&s.out.waits) >= limit {
 				close(s.timedOut)
 				s.Abort()
 				return
@@ -40,11 +41,26 @@ func (s *session) watch() (stop func()) {
 	return func() { close(done) }
 }
 
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// since is how long ago the time was that t holds in nanoseconds, 0 for none.
+func since(t *atomic.Int64) time.Duration {
+	began := t.Load()
+	if began == 0 {
+		return 0
 	}
-	return b
+	return time.Since(time.Unix(0, began))
+}
+
+// outbox is the client's input, with the time of a write that the
+// client does not take.
+type outbox struct {
+	w     io.Writer
+	waits atomic.Int64
+}
+
+func (o *outbox) Write(p []byte) (int, error) {
+	o.waits.Store(time.Now().UnixNano())
+	defer o.waits.Store(0)
+	return o.w.Write(p)
 }
 
 // throttle returns w limited to kib KiB a second; 0 means no limit.
@@ -52,21 +68,27 @@ func throttle(ctx context.Context, w io.Writer, kib int64) io.Writer {
 	if kib <= 0 {
 		return w
 	}
-	return &throttled{ctx, w, rate.NewLimiter(rate.Limit(kib)*1024, throttleBurst)}
+	burst := int(max(minBurst, min(kib*1024/8, maxBurst)))
+	return &throttled{ctx, w, rate.NewLimiter(rate.Limit(kib)*1024, burst), burst}
 }
 
-// throttleBurst is the most that is sent at once under --bwlimit, in bytes.
-const throttleBurst = 16 << 10
+// What is sent at once under --bwlimit, in bytes: an eighth of a second's
+// share within these bounds, so that a slow stream is not taken for a dead one.
+const (
+	minBurst = 512
+	maxBurst = 16 << 10
+)
 
 type throttled struct {
-	ctx context.Context
-	w   io.Writer
-	l   *rate.Limiter
+	ctx   context.Context
+	w     io.Writer
+	l     *rate.Limiter
+	burst int
 }
 
 func (t *throttled) Write(p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
-		part := p[n:min(len(p), n+throttleBurst)]
+		part := p[n:min(len(p), n+t.burst)]
 		if err = t.l.WaitN(t.ctx, len(part)); err == nil {
 			var m int
 			m, err = t.w.Write(part)

@@ -161,7 +161,11 @@ func (b *Builder) examine(root vfs.Path, p place) (info vfs.Info, ok bool) {
 	case err == nil:
 		return info, true
 	}
-	if rootErr := b.enterable(root); rootErr != nil {
+	rootErr := b.enterable(root)
+	if rootErr == nil && errno(err) == vfs.EACCES && !root.IsRoot() && !strings.Contains(rel, "/") {
+		rootErr = err // there, but not to be searched
+	}
+	if rootErr != nil {
 		b.problem(ChangeDir, root.String(), rootErr)
 		return info, false
 	}

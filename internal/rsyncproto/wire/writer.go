@@ -60,9 +60,6 @@ func (w *Writer) Count() int64 {
 	return w.n.Load()
 }
 
-// LastWrite returns when bytes last went out.
-func (w *Writer) LastWrite() time.Time { return time.Unix(0, w.last.Load()) }
-
 func (w *Writer) emit(p []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -99,7 +96,7 @@ func putHeader(p []byte, c Code, n int) {
 // KeepAlive sends an empty data frame when nothing was written for d. It does
 // nothing before Frame and while a write is under way.
 func (w *Writer) KeepAlive(d time.Duration) error {
-	if w.clock().Sub(w.LastWrite()) < d || !w.mu.TryLock() {
+	if w.clock().Sub(time.Unix(0, w.last.Load())) < d || !w.mu.TryLock() {
 		return nil
 	}
 	defer w.mu.Unlock()
