@@ -38,6 +38,7 @@ func pull(ctx context.Context, root string, users, groups func(uint32) string, x
 	return rsyncproto.Serve(ctx, rsyncproto.Config{
 		Command:   x.Command,
 		FS:        vfs.FromAfero(stack, vfs.Flags{NoFollow: jail.NoFollow, Xattrs: jail.Xattrs}),
+		NoXattrs:  jail.Xattrs == 0,
 		Stdin:     x.Stdin,
 		Stdout:    x.Stdout,
 		Stderr:    x.Stderr,

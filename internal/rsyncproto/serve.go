@@ -24,6 +24,9 @@ type Config struct {
 	Command string
 	// FS is the tree that is served.
 	FS vfs.FS
+	// NoXattrs says that FS cannot read attributes on this system, as opposed
+	// to a tree that has none: -A and -X are refused.
+	NoXattrs bool
 	// Stdin, Stdout and Stderr are the client's streams.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
@@ -123,6 +126,11 @@ func (s *session) run() error {
 		}
 	}
 	s.out.w = s.Stdout
+	if s.NoXattrs {
+		if err := pull.RefuseXattrs(); err != nil {
+			return err
+		}
+	}
 	s.w = wire.NewWriter(throttle(s.ctx, &s.out, pull.BWLimit))
 	stop := s.watch()
 	defer stop()
