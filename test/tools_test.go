@@ -18,7 +18,7 @@ var toolCommands = []command{
 	{name: "barman", line: "-rLKpts --delete-excluded --inplace --exclude=/pg_xlog/* --exclude=/recovery.conf --filter=protect_/none --checksum rr:/data/ DST/data/"},
 	{name: "barman, list of files", line: "-rLKpts --inplace --files-from=AUX/list -T DST --checksum --no-whole-file rr:/ DST/"},
 	{name: "TrueNAS", line: "-r -t -z --delete-delay --numeric-ids --relative --delete-excluded -l -p -i rr:sub DST/"},
-	{name: "TrueNAS, module by ssh", dst: edited, line: "DAEMON -r -t -z --numeric-ids --relative --delete-excluded -i rr::src/sub DST/", opt: anyOrder},
+	{name: "TrueNAS, module by ssh", line: "DAEMON -r -t -z --numeric-ids --relative --delete-excluded -i rr::src/sub DST/"},
 	{name: "rsync-time-backup", line: "'--rsync-path=sudo rsync' -D --numeric-ids --links --hard-links --one-file-system --itemize-changes --times --recursive --perms --owner --group --stats --human-readable rr:/ DST/"},
 	{name: "listing of one level", line: "-d --list-only '--rsync-path=sudo rsync' rr:sub/"},
 }

@@ -23,7 +23,7 @@ import (
 // shell. Nobody authenticates in here: SSH has done it.
 //
 // Of what a stock daemon does, two things are left out: MSG_IO_TIMEOUT, which
-// would tell the client its own --timeout, and names with an ".." in them,
+// would tell the client its own --timeout, and names with ".." in them,
 // which are refused and not cut off at the module's top.
 
 // digests are the names of the algorithms for passwords, which clients of
