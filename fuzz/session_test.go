@@ -17,8 +17,13 @@ import (
 // sessionTree is a small tree with everything an entry can be.
 func sessionTree() *vfstest.Memory {
 	t := vfstest.NewMemory()
-	dir := vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755, Size: 4096}}
-	file := vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o644}, Data: bytes.Repeat([]byte("0123456789abcdef"), 300)}
+	attrs := map[string][]byte{
+		"user.long": bytes.Repeat([]byte("value"), 100), "user.short": []byte("v"),
+		"system.posix_acl_access": []byte("\x02\x00\x00\x00\x01\x00\x06\x00\xff\xff\xff\xff\x02\x00\x04\x00\xe8\x03\x00\x00" +
+			"\x04\x00\x04\x00\xff\xff\xff\xff\x10\x00\x04\x00\xff\xff\xff\xff\x20\x00\x04\x00\xff\xff\xff\xff"),
+	}
+	dir := vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755, Size: 4096}, Xattrs: attrs}
+	file := vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o644}, Data: bytes.Repeat([]byte("0123456789abcdef"), 300), Xattrs: attrs}
 	for _, d := range []string{"srv", "srv/tree", "srv/tree/d", "srv/tree/d/sub", "srv/tree/x"} {
 		t.Add(d, dir)
 	}
@@ -60,6 +65,7 @@ func FuzzSession(f *testing.F) {
 	for _, name := range seeds {
 		command, client := recorded(f, name)
 		f.Add(command, client)
+		f.Add(strings.ReplaceAll(strings.ReplaceAll(command, " ax/", " srv/tree/d/"), " x2/", " srv/tree/d/"), client)
 	}
 	f.Add("rsync --server --sender -logDtprLk --protocol=27 . srv/tree/d/", []byte("\x1b\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, command string, client []byte) {

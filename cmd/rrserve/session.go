@@ -25,6 +25,7 @@ func newHandler(root string, o *options, log *slog.Logger) sshsrv.Handler {
 		Probes:     !o.noProbes,
 		Space:      spaceOf(root),
 		MungeLinks: o.mungeLinks,
+		NoXattrs:   jail.Xattrs == 0,
 	}
 	return func(ctx context.Context, x *sshsrv.Exec) int {
 		began := time.Now()

@@ -33,6 +33,9 @@ type Config struct {
 	// tells the room of the tree's file system for df; nil: df is refused.
 	Probes bool
 	Space  func() (probe.Space, error)
+	// NoXattrs says that FS cannot read attributes on this system, as opposed
+	// to a tree that has none: -A and -X are refused.
+	NoXattrs bool
 	// Stdin, Stdout and Stderr are the client's streams.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
@@ -161,6 +164,11 @@ func (s *session) run() error {
 		defer s.names.Close()
 	}
 	s.out.w = s.Stdout
+	if s.NoXattrs {
+		if err := pull.RefuseXattrs(); err != nil {
+			return err
+		}
+	}
 	s.w = wire.NewWriter(throttle(s.ctx, &s.out, pull.BWLimit))
 	stop := s.watch()
 	defer stop()

@@ -55,6 +55,19 @@ func refuseOption(option, why string) *Refusal {
 		Printable(option), why, CodeOption)}
 }
 
+// RefuseXattrs returns the refusal of a pull that asks for what a server without
+// extended attributes does not have, nil for any other.
+func (p *Pull) RefuseXattrs() error {
+	const why = "refused: extended attributes are not read on the server's system"
+	switch {
+	case p.ACLs:
+		return refuseOption("-A", why)
+	case p.Xattrs > 0:
+		return refuseOption("-X", why)
+	}
+	return nil
+}
+
 // Printable makes text of the peer fit for a terminal and a log: at most 200
 // bytes, unprintable ones as rsync escapes them (\#ooo).
 func Printable(s string) string {
