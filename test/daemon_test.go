@@ -164,7 +164,6 @@ func TestDaemonRefusals(t *testing.T) {
 		{"-a -M--daemon rr::srv/a DIR/", 1, "--daemon: refused"},
 		{"-a -M--config=x rr::srv/a DIR/", 1, "--config: refused"},
 		{"-a -M--bogus rr::srv/a DIR/", 1, "--bogus: unknown option [E-OPTION]"},
-		{"-a --files-from=:/a rr::srv/ DIR/", 1, "a list of names is only taken from the client"},
 		{"-a rr::srv/../a DIR/", 1, `".." is not allowed in a path`},
 		{"-a --rsync-path='rsync --config=x' rr::srv/a DIR/", 5, "rrserve: rsync runs here only at the other end of a pull"},
 		{"-a rr::nobody/a DIR/", 5, "@ERROR: Unknown module 'nobody'"},
