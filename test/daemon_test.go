@@ -179,3 +179,24 @@ func TestDaemonRefusals(t *testing.T) {
 		}
 	}
 }
+
+// A client does not tell a daemon what the daemon's character set is; names
+// here are UTF-8.
+func TestDaemonIconv(t *testing.T) {
+	dir := rrtest.TempDir(t)
+	tr := rrtest.NewTree(t, dir+"/srv")
+	tr.File("caf\u00e9", "a")
+	tr.Done()
+	s := rrtest.Rrserve(t, dir+"/srv")
+	for _, args := range [][]string{
+		{"-a", "--iconv=iso-8859-1", "rr::srv/"},
+		{"-a", "--iconv=iso-8859-1,utf-8", "rr::srv/"},
+		{"-as", "--iconv=iso-8859-1", "rr::srv/caf\xe9"},
+	} {
+		dst := rrtest.TempDir(t)
+		res := rrtest.Run(t, s, dst+"/", args...)
+		if _, err := os.Stat(dst + "/caf\xe9"); err != nil || res.Code != 0 {
+			t.Errorf("%v\n%v", err, res)
+		}
+	}
+}
