@@ -70,7 +70,7 @@ var importRules = []importRule{
 	},
 	{
 		name:  "codec",
-		in:    []string{"internal/rsyncproto/checksum", "internal/rsyncproto/filter", "internal/rsyncproto/token"},
+		in:    []string{"internal/rsyncproto/acl", "internal/rsyncproto/charset", "internal/rsyncproto/checksum", "internal/rsyncproto/filter", "internal/rsyncproto/token"},
 		deny:  []string{"rrserve/", "log", "context", "time"},
 		allow: []string{"rrserve/internal/rsyncproto/wire$"},
 		why:   "Codecs are leaves. They return errors, their caller logs; no clock and no connection, so that the same bytes give the same result.",
@@ -93,7 +93,7 @@ var importRules = []importRule{
 		name:  "flist",
 		in:    []string{"internal/rsyncproto/flist"},
 		deny:  []string{"rrserve/"},
-		allow: []string{"rrserve/internal/rsyncproto/wire$", "rrserve/internal/rsyncproto/filter$", "rrserve/internal/vfs$"},
+		allow: []string{"rrserve/internal/rsyncproto/acl$", "rrserve/internal/rsyncproto/wire$", "rrserve/internal/rsyncproto/filter$", "rrserve/internal/vfs$"},
 		why:   "The file list walks a vfs.FS, asks the filter and writes entries.",
 	},
 	{

@@ -60,12 +60,12 @@ func rows(scale float64) []row {
 			make: func(src, _ string) error { return textFiles(src, n(512)) },
 		},
 		{
-			name: fmt.Sprintf("20 clients, each %d files and %d MiB", n(2000), n(64)), clients: 20, args: archive,
+			name: fmt.Sprintf("20 clients, each %d files and %d MiB", n(1000), n(32)), clients: 20, args: archive,
 			make: func(src, _ string) error {
-				if err := rrtest.SmallFiles(src, n(2000)); err != nil {
+				if err := rrtest.SmallFiles(src, n(1000)); err != nil {
 					return err
 				}
-				return noiseFile(src+"/large", n(64))
+				return noiseFile(src+"/large", n(32))
 			},
 		},
 	}

@@ -40,7 +40,7 @@ var (
 	sentLine     = regexp.MustCompile(`(?m)^sent .* bytes  received .* bytes  .*bytes/sec$`)
 	speedup      = regexp.MustCompile(`speedup is [0-9.,KMG]+`)
 	byteCounts   = regexp.MustCompile(`(?m)^(Total bytes (?:sent|received)|File list size|File list (?:generation|transfer) time): .*$`)
-	progressLine = regexp.MustCompile(`[0-9.,]+[kKMG]?B/s +[0-9]+:[0-9]{2}:[0-9]{2}`)
+	progressLine = regexp.MustCompile(` +[0-9.,]+[kKMG]?B/s +[0-9]+:[0-9]{2}:[0-9]{2}`)
 	// What a server says about its own work at -vv.
 	serverVerbose = regexp.MustCompile(`(?m)^(?:\[(?:sender|server)\] )?(?:expand file_list pointer array .*|total: matches=.*|charset: .*)\n?`)
 	sourceLine    = regexp.MustCompile(`at [a-z0-9_]+\.c\([0-9]+\)`)
@@ -60,7 +60,7 @@ func (n normalizer) stdout(s string) (text string, matched int64) {
 	s = speedup.ReplaceAllString(s, "speedup is N")
 	s = byteCounts.ReplaceAllString(s, "$1: N")
 	s = openingLine.ReplaceAllString(s, "$1")
-	s = progressLine.ReplaceAllString(s, "RATE")
+	s = progressLine.ReplaceAllString(s, " RATE")
 	s = lastLines(s, inTheWay)
 	s = serverVerbose.ReplaceAllString(s, "")
 	return n.messages(s), matched

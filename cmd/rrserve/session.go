@@ -37,7 +37,7 @@ func pull(ctx context.Context, root string, mungeLinks bool, users, groups func(
 	stack := afero.NewReadOnlyFs(afero.NewBasePathFs(tree, "/"))
 	return rsyncproto.Serve(ctx, rsyncproto.Config{
 		Command:   x.Command,
-		FS:        vfs.FromAfero(stack, vfs.Flags{NoFollow: jail.NoFollow, NoAtime: jail.NoAtime}),
+		FS:        vfs.FromAfero(stack, vfs.Flags{NoFollow: jail.NoFollow, NoAtime: jail.NoAtime, Xattrs: jail.Xattrs}),
 		Stdin:     x.Stdin,
 		Stdout:    x.Stdout,
 		Stderr:    x.Stderr,

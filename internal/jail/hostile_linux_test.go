@@ -284,6 +284,10 @@ func TestNoLeak(t *testing.T) {
 				if f, err := fsys.Open(p); err == nil {
 					must(t, f.Close())
 				}
+				if x, err := fsys.Xattrs(p); err == nil {
+					x.Names()
+					must(t, x.Close())
+				}
 			}
 		}
 		for range 3 {

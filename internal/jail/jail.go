@@ -20,6 +20,9 @@
 //	statx(fd, "", AT_EMPTY_PATH)           is it a regular file or a directory?
 //	getdents64(fd), statx(fd, entry, AT_SYMLINK_NOFOLLOW)
 //
+//	openat2(root, name, O_PATH, ...)       an object of any type, for its attributes
+//	listxattr("/proc/self/fd/N"), getxattr("/proc/self/fd/N", name)
+//
 // [OSRoot] walks component by component with [os.Root], for Linux before 5.6,
 // container sandboxes that deny openat2, and other systems.
 //
@@ -67,7 +70,7 @@ func (b Backend) String() string {
 // has an error number.
 type backend interface {
 	// open opens a regular file or a directory and describes it as opened. The
-	// flag has no other bits than those of openMask.
+	// flag is made of NoFollow and NoAtime.
 	open(name string, flag int) (handle, os.FileInfo, error)
 	stat(name string, follow bool) (os.FileInfo, error)
 	readlink(name string) (string, error)
@@ -123,15 +126,18 @@ func (r *Root) Name() string { return "jail" }
 func (r *Root) Open(name string) (afero.File, error) { return r.OpenFile(name, 0, 0) }
 
 // openMask are the flags of OpenFile.
-const openMask = NoFollow | NoAtime
+const openMask = NoFollow | NoAtime | Xattrs
 
 // OpenFile opens the regular file or directory name for reading, whatever its
-// size, without blocking. The flag is made of [NoFollow] and [NoAtime]; the
-// mode is not used. Anything but a regular file or directory is refused with
-// EINVAL, a symbolic link under NoFollow with ELOOP.
+// size, without blocking. The flag is made of [NoFollow], [NoAtime] and
+// [Xattrs]; the mode is not used. Without Xattrs, anything but a regular file or
+// directory is refused with EINVAL, a symbolic link under NoFollow with ELOOP.
 func (r *Root) OpenFile(name string, flag int, _ os.FileMode) (afero.File, error) {
-	if flag&^openMask != 0 {
+	switch {
+	case flag&^openMask != 0:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: errReadOnly}
+	case flag&Xattrs != 0:
+		return r.openXattrs(name, flag&NoFollow == 0)
 	}
 	h, info, err := r.backend.open(relative(name), flag)
 	if err != nil {

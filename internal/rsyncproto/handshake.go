@@ -64,6 +64,9 @@ func (s *session) handshake() error {
 	if s.v < wire.MinVersion {
 		return &versionError{int(s.v)}
 	}
+	if err := s.checkAttributes(); err != nil {
+		return err
+	}
 	if s.v.Varints() {
 		s.sendCompat()
 	}
@@ -90,6 +93,19 @@ func (s *session) handshake() error {
 		return err
 	}
 	return s.makeTokens()
+}
+
+// checkAttributes refuses what older protocols have no fields for.
+func (s *session) checkAttributes() error {
+	for _, o := range []struct {
+		name  string
+		given bool
+	}{{"--acls", s.pull.ACLs}, {"--xattrs", s.pull.Xattrs > 0}} {
+		if o.given && !s.v.Attributes() {
+			return protocolErrorf("%s requires protocol 30 or higher (negotiated %d).", o.name, s.v)
+		}
+	}
+	return nil
 }
 
 // makeTokens prepares the stream of file data.

@@ -11,9 +11,11 @@ import (
 // Item flags (protocol section 7.3), with rsync's names. All other bits are
 // only echoed.
 const (
-	itemBasisType = 0x0800 // ITEM_BASIS_TYPE_FOLLOWS
-	itemXname     = 0x1000 // ITEM_XNAME_FOLLOWS
-	itemTransfer  = 0x8000 // ITEM_TRANSFER
+	itemReportXattr = 0x0100 // ITEM_REPORT_XATTR
+	itemBasisType   = 0x0800 // ITEM_BASIS_TYPE_FOLLOWS
+	itemXname       = 0x1000 // ITEM_XNAME_FOLLOWS
+	itemLocalChange = 0x4000 // ITEM_LOCAL_CHANGE
+	itemTransfer    = 0x8000 // ITEM_TRANSFER
 )
 
 // Kinds of the client's basis file that matter to a sender.
@@ -40,6 +42,8 @@ type request struct {
 	basis byte
 	xname []byte
 	entry *flist.Entry
+	// xattrs are the attributes whose values the client wants.
+	xattrs []flist.LongXattr
 }
 
 func (q *request) transfer() bool { return q.flags&itemTransfer != 0 }
@@ -128,8 +132,9 @@ func (s *session) ahead() int {
 	return int(last.Start) + last.Len() - int(inUse.Start) - inUse.Len()
 }
 
-// find returns the entry with index ndx; nil and true for the index that stands
-// for a list's own directory.
+// find returns the entry with index ndx. With incremental recursion the index
+// before a list's first stands for the list's own directory; the first list
+// need not have one, which gives nil and true.
 func (s *session) find(ndx int32) (*flist.Entry, bool) {
 	lo, hi := 0, len(s.lists)
 	for lo < hi {
@@ -148,7 +153,7 @@ func (s *session) find(ndx int32) (*flist.Entry, bool) {
 	case ndx >= l.Start:
 		return l.Entry(ndx), true
 	case ndx == l.Start-1 && s.compat.has(compatIncRecurse):
-		return nil, true
+		return l.Entry(ndx), true
 	}
 	return nil, false
 }
@@ -185,6 +190,11 @@ func (s *session) item(ndx int32, phase int) error {
 	if q.flags&itemXname != 0 {
 		q.xname = s.r.Vstring("length of a name in a request", maxXname)
 	}
+	if s.exchangesXattrs(&q) {
+		if err := s.readXattrRequest(&q); err != nil {
+			return err
+		}
+	}
 	if err := s.r.Err(); err != nil {
 		return err
 	}
@@ -216,6 +226,9 @@ func (s *session) echo(q *request) {
 	}
 	if q.flags&itemXname != 0 {
 		s.w.Vstring(q.xname)
+	}
+	if s.exchangesXattrs(q) {
+		s.sendXattrs(q)
 	}
 }
 

@@ -178,6 +178,9 @@ func (s *session) readFilters() error {
 	if s.pull.CVSExclude {
 		l.AddCVS()
 	}
+	for range l.Discarded() {
+		s.warning("discarding over-long filter\n")
+	}
 	s.filters = l
 	return nil
 }
@@ -238,6 +241,7 @@ func (s *session) listOptions() flist.Options {
 		Links: p.Links, CopyLinks: p.CopyLinks, CopyDirLinks: p.CopyDirLinks, CopyUnsafeLinks: p.CopyUnsafeLinks,
 		HardLinks: p.HardLinks, Owner: p.Owner, Group: p.Group,
 		Devices: p.Devices, Specials: p.Specials, NumericIDs: p.NumericIDs, ATimes: p.ATimes > 0,
+		ACLs: p.ACLs, Xattrs: p.Xattrs,
 		Relative: p.Relative, NoImpliedDirs: p.NoImpliedDirs, OneFileSystem: p.OneFileSystem,
 		IgnoreErrors: p.IgnoreErrors, IgnoreMissing: p.IgnoreMissingArgs, DeleteMissing: p.DeleteMissingArgs,
 		Incremental: s.compat.has(compatIncRecurse),

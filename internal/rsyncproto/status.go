@@ -75,7 +75,6 @@ func (e *baseError) Error() string {
 }
 
 var (
-	errOneBase           = errors.New("--files-from needs exactly one source directory")
 	errNotRsync          = errors.New("protocol version mismatch -- is your shell clean?\n(see the rsync manpage for an explanation)")
 	errNoCommonAlgorithm = errors.New("no algorithm in common with the client")
 )
@@ -250,6 +249,14 @@ func (s *session) report(p flist.Problem) {
 		s.errorXfer(fmt.Sprintf("filename overflows max-path len: %s\n", p.Path))
 	case flist.EmptyLink:
 		s.errorXfer(fmt.Sprintf("skipping symlink with 0-length value: \"%s\"\n", p.Path))
+	case flist.AccessACL:
+		s.errorXfer(fmt.Sprintf("rsync: [sender] get_acl: sys_acl_get_file(%s, ACL_TYPE_ACCESS): %s\n", p.Path, reason(p.Err)))
+	case flist.DefaultACL:
+		s.errorXfer(fmt.Sprintf("rsync: [sender] get_acl: sys_acl_get_file(%s, ACL_TYPE_DEFAULT): %s\n", p.Path, reason(p.Err)))
+	case flist.XattrNames:
+		s.errorXfer(fmt.Sprintf("rsync: [sender] get_xattr_names: llistxattr(\"%s\",1024) failed: %s\n", p.Path, reason(p.Err)))
+	case flist.XattrValue:
+		s.errorXfer(fmt.Sprintf("rsync: [sender] get_xattr_data: lgetxattr(\"%s\",\"%s\",0) failed: %s\n", p.Path, p.Attr, reason(p.Err)))
 	case flist.SkippedDir:
 		s.info(fmt.Sprintf("skipping directory %s\n", p.Path))
 	case flist.UnsafeLink:
@@ -363,11 +370,14 @@ var errnoText = map[int]string{
 	22:  "Invalid argument",
 	23:  "Too many open files in system",
 	24:  "Too many open files",
+	34:  "Numerical result out of range",
 	36:  "File name too long",
+	38:  "Function not implemented",
 	40:  "Too many levels of symbolic links",
 	61:  "No data available",
 	74:  "Bad message",
 	75:  "Value too large for defined data type",
+	95:  "Operation not supported",
 	103: "Software caused connection abort",
 	107: "Transport endpoint is not connected",
 	110: "Connection timed out",

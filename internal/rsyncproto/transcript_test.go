@@ -155,6 +155,7 @@ func recordedTree() *vfstest.Memory {
 		n.Info.Nlink, n.Info.Ino = 2, 77
 	}
 	iconvTree(t)
+	addAttributes(t)
 	return t
 }
 
@@ -176,16 +177,18 @@ func iconvTree(t *vfstest.Memory) {
 // replay feeds the client's side of a recording to Serve.
 func replay(tr transcript) (stream []byte, stderr string, res Result) {
 	var out, errOut bytes.Buffer
-	root := func(id uint32) string {
-		if id == 0 {
-			return "root"
+	name := func(names ...string) func(uint32) string {
+		return func(id uint32) string {
+			if int(id) < len(names) {
+				return names[id]
+			}
+			return ""
 		}
-		return ""
 	}
 	res = Serve(context.Background(), Config{
 		Command: tr.exec, FS: recordedTree(),
 		Stdin: bytes.NewReader(tr.client), Stdout: &out, Stderr: &errOut, Abort: func() {},
-		UserName: root, GroupName: root, Seed: tr.seed,
+		UserName: name("root", "daemon"), GroupName: name("root", "daemon", "bin"), Seed: tr.seed,
 	})
 	return out.Bytes(), errOut.String(), res
 }

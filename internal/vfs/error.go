@@ -17,11 +17,13 @@ const (
 	EINVAL       = 22
 	ENAMETOOLONG = 36
 	ELOOP        = 40
+	ENODATA      = 61 // there is no such attribute
+	ENOTSUP      = 95 // there are no attributes
 )
 
 // Error is the failure of one operation on one name.
 type Error struct {
-	Op    string // "lstat", "readdir", "readlink", "open", "read"
+	Op    string // "lstat", "readdir", "readlink", "open", "read", "listxattr", "getxattr"
 	Path  Path
 	Errno int // Linux error number, EIO when the cause has none
 	Err   error

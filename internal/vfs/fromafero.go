@@ -26,6 +26,7 @@ type aferoFS struct {
 type Flags struct {
 	NoFollow int // do not follow a symbolic link in the last place of the name
 	NoAtime  int // leave the access time as it is, for [Path.NoAtime]
+	Xattrs   int // open an object of whatever type for its attributes only
 }
 
 // FromAfero makes an FS of an afero file system, which is in use
@@ -39,6 +40,8 @@ type Flags struct {
 // what fs.FileInfo tells, one link, and zero for the rest. A directory entry
 // with a method StatErr() error becomes an Info with Err set. The error number
 // of a failure is what the method Errno() int of an error in the chain returns.
+//
+// What a base opens under Flags.Xattrs is an [XattrReader].
 //
 // A file opened in a base without Attrs is read by one reader at a time,
 // because ReadAt of afero's own files moves an offset.
@@ -59,19 +62,21 @@ func (f *aferoFS) Lstat(p Path) (Info, error) {
 	if err := p.check("lstat"); err != nil {
 		return Info{}, err
 	}
-	var fi fs.FileInfo
-	var err error
-	if p.follow {
-		fi, err = f.base.Stat(p.name)
-	} else {
-		fi, _, err = f.lstat(p.name)
-	}
+	fi, err := f.stat(p)
 	if err != nil {
 		return Info{}, newError("lstat", p, err)
 	}
 	var info Info
 	info.set(p.Base(), fi)
 	return info, nil
+}
+
+func (f *aferoFS) stat(p Path) (fi fs.FileInfo, err error) {
+	if p.follow {
+		return f.base.Stat(p.name)
+	}
+	fi, _, err = f.lstat(p.name)
+	return fi, err
 }
 
 func (f *aferoFS) Readlink(p Path) (string, error) {
@@ -117,11 +122,8 @@ func notRegular(p Path, i *Info) error {
 	return e
 }
 
-// open opens p, whatever it is, and describes what was opened.
-func (f *aferoFS) open(op string, p Path) (afero.File, fs.FileInfo, error) {
-	if err := p.check(op); err != nil {
-		return nil, nil, err
-	}
+// flag returns the flags with which p is opened.
+func (f *aferoFS) flag(p Path) int {
 	flag := 0
 	if !p.follow {
 		flag |= f.flags.NoFollow
@@ -129,7 +131,15 @@ func (f *aferoFS) open(op string, p Path) (afero.File, fs.FileInfo, error) {
 	if p.noAtime {
 		flag |= f.flags.NoAtime
 	}
-	h, err := f.base.OpenFile(p.name, flag, 0)
+	return flag
+}
+
+// open opens p, whatever it is, and describes what was opened.
+func (f *aferoFS) open(op string, p Path) (afero.File, fs.FileInfo, error) {
+	if err := p.check(op); err != nil {
+		return nil, nil, err
+	}
+	h, err := f.base.OpenFile(p.name, f.flag(p), 0)
 	if err != nil {
 		return nil, nil, newError(op, p, err)
 	}

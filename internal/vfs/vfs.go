@@ -1,10 +1,10 @@
 // Package vfs is the read-only view of a served tree that the rsync engine sees.
 //
-// An [FS] can look, list, read a link and open a file for reading; nothing
-// else can be asked of it. A name of the tree is a [Path], and the only way to
+// An [FS] can look, list, read a link, open a file for reading and read
+// extended attributes; nothing else can be asked of it. A name of the tree is a [Path], and the only way to
 // get one is a parser that yields rooted, cleaned names without ".." and NUL,
-// so a name that leaves the tree cannot be written down. [Info] and [File] are
-// structs, not interfaces: no writing method can be asserted out of them.
+// so a name that leaves the tree cannot be written down. [Info], [File] and
+// [Xattrs] are structs, not interfaces: no writing method can be asserted out of them.
 //
 // Confinement itself (symbolic links, races, magic links) is the business of
 // the file system below; see internal/jail.
@@ -28,4 +28,7 @@ type FS interface {
 	// Open opens the regular file p for reading. It never blocks and refuses
 	// anything that is not a regular file.
 	Open(p Path) (*File, error)
+	// Xattrs opens the object p, of whatever type, for its extended attributes
+	// and for nothing else. It never blocks.
+	Xattrs(p Path) (*Xattrs, error)
 }

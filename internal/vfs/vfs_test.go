@@ -17,14 +17,15 @@ func TestFS(t *testing.T) {
 		"ReadDir":  "func(vfs.Path) ([]vfs.Info, error)",
 		"Readlink": "func(vfs.Path) (string, error)",
 		"Open":     "func(vfs.Path) (*vfs.File, error)",
+		"Xattrs":   "func(vfs.Path) (*vfs.Xattrs, error)",
 	}
 	if diff := cmp.Diff(want, methods(reflect.TypeFor[vfs.FS]())); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// TestFile holds the list of what can be asked of a file, and that nothing can
-// be taken out of one.
+// TestFile holds the list of what can be asked of a file and of its attributes,
+// and that nothing can be taken out of them.
 func TestFile(t *testing.T) {
 	file := reflect.TypeFor[vfs.File]()
 	want := map[string]string{
@@ -35,7 +36,16 @@ func TestFile(t *testing.T) {
 	if diff := cmp.Diff(want, methods(reflect.PointerTo(file))); diff != "" {
 		t.Error(diff)
 	}
-	for _, typ := range []reflect.Type{file, reflect.TypeFor[vfs.Path]()} {
+	xattrs := reflect.TypeFor[vfs.Xattrs]()
+	want = map[string]string{
+		"Names": "func(*vfs.Xattrs) ([]string, error)",
+		"Value": "func(*vfs.Xattrs, string) ([]uint8, error)",
+		"Close": "func(*vfs.Xattrs) error",
+	}
+	if diff := cmp.Diff(want, methods(reflect.PointerTo(xattrs))); diff != "" {
+		t.Error(diff)
+	}
+	for _, typ := range []reflect.Type{file, xattrs, reflect.TypeFor[vfs.Path]()} {
 		for field := range typ.Fields() {
 			if field.IsExported() {
 				t.Errorf("%v has the exported field %s", typ, field.Name)

@@ -212,8 +212,6 @@ func TestRefusals(t *testing.T) {
 		{pull + "-e ./x . d", 1, CodeOption, option("-e./x: refused: this server runs no programs")},
 		{pull + "-e.iL_s . d", 1, CodeOption, option("-e.iL_s: refused: this server runs no programs")},
 		{pull + "-e3x.iL . d", 1, CodeOption, option("-e3x.iL: refused: this server runs no programs")},
-		{pull + "-logDtpAXre.iLsfxCIvu . ax/", 1, CodeOption, option("-A: refused: access control lists are not supported by this server")},
-		{pull + "-X . d", 1, CodeOption, option("-X: refused: extended attributes are not supported by this server")},
 		{pull + "-N . d", 1, CodeOption, option("-N: refused: creation times are not supported by this server")},
 		{pull + "-r --copy-devices . d", 1, CodeOption, option("--copy-devices: refused: the contents of devices are not served")},
 		{pull + "-r --remove-source-files . d", 1, CodeOption, option("--remove-source-files: refused: this server is read-only")},

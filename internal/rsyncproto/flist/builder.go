@@ -121,7 +121,7 @@ func (b *Builder) problem(k Kind, path string, err error) {
 	default:
 		b.ioError |= IOGeneral
 	}
-	b.o.Report(Problem{k, path, err})
+	b.o.Report(Problem{Kind: k, Path: path, Err: err})
 }
 
 // errno is the error number for messages; a link that leaves the tree counts
@@ -161,6 +161,9 @@ func (b *Builder) add(d *dir, base string, it *item) *Entry {
 	if in.Type() == vfs.ModeSymlink && b.o.Links && it.target == "" && !b.readTarget(e, it) {
 		return nil
 	}
+	if (b.o.ACLs || b.o.Xattrs > 0) && !b.attributes(e, it) {
+		return nil
+	}
 	if in.IsRegular() && b.o.Sum != nil {
 		it.sum = b.o.Sum(e.Path())
 	}
@@ -168,7 +171,7 @@ func (b *Builder) add(d *dir, base string, it *item) *Entry {
 	case vfs.ModeRegular, vfs.ModeSymlink:
 		b.total += in.Size
 	}
-	b.enc.entry(prefix, name, it, b.list.Start+e.wire, b.list.Start)
+	e.long = b.enc.entry(prefix, name, it, b.list.Start+e.wire, b.list.Start)
 	b.list.entries = append(b.list.entries, e)
 	return e
 }

@@ -25,6 +25,8 @@ type Options struct {
 	HardLinks                                   bool // -H
 	Owner, Group, Devices, Specials, NumericIDs bool
 	ATimes                                      bool // -U
+	ACLs                                        bool // -A, from protocol 30 on
+	Xattrs                                      int  // number of -X, from protocol 30 on
 	Relative, NoImpliedDirs                     bool // -R, --no-implied-dirs
 	OneFileSystem                               int  // number of -x
 	IgnoreErrors                                bool // --ignore-errors: report no I/O error
@@ -78,11 +80,16 @@ const (
 	UnsafeLink               // a link that --copy-unsafe-links replaces by its referent
 	BadName                  // a name that the character set of the wire does not have
 	BadTarget                // the same of the target of a link
+	AccessACL                // an object whose access control list cannot be read
+	DefaultACL               // a directory whose default access control list cannot be read
+	XattrNames               // an object whose attributes cannot be listed
+	XattrValue               // an attribute that cannot be read
 )
 
 // Problem is one name that is not (wholly) sent.
 type Problem struct {
 	Kind Kind
 	Path string // as seen from the root, with a leading slash; SkippedDir, BadName: the transfer name
+	Attr string // XattrValue: the attribute's name
 	Err  error  // may be nil
 }

@@ -1,6 +1,7 @@
 package flist
 
 import (
+	"rrserve/internal/rsyncproto/acl"
 	"rrserve/internal/rsyncproto/wire"
 	"rrserve/internal/vfs"
 )
@@ -35,6 +36,9 @@ type item struct {
 	target string // of a symbolic link
 	sum    []byte // of a regular file with -c
 	bits   uint8  // isTop, noContent, isImplied
+
+	access, inherit acl.ACL // with -A; the second one of directories
+	xattrs          []xattr // with -X, sorted by name
 }
 
 type inode struct{ dev, ino uint64 }
@@ -43,6 +47,7 @@ type inode struct{ dev, ino uint64 }
 type hardLink struct {
 	number int32 // index the first link was sent under, in sending order
 	info   vfs.Info
+	attrs  sentAttrs
 }
 
 // encoder writes entries. Its memory is that of the whole session.
@@ -64,6 +69,7 @@ type encoder struct {
 
 	users, groups *idNames
 	links         map[inode]hardLink
+	attrs         attrEncoder
 }
 
 func newEncoder(w *wire.Writer, o *Options) *encoder {
@@ -74,9 +80,15 @@ func newEncoder(w *wire.Writer, o *Options) *encoder {
 	}
 }
 
+// numbersLinks reports whether the client is told which entries are of the
+// same inode as in.
+func (e *encoder) numbersLinks(in *vfs.Info) bool {
+	return e.o.HardLinks && e.o.Version.Varints() && in.Nlink > 1 && !in.IsDir()
+}
+
 // entry sends one entry. number is the index it has in sending order, start
-// that of its list's first entry.
-func (e *encoder) entry(prefix, base string, it *item, number, start int32) {
+// that of its list's first entry. The result is Entry.long.
+func (e *encoder) entry(prefix, base string, it *item, number, start int32) (long int32) {
 	in := &it.info
 	v := e.o.Version
 	e.next = append(append(e.next[:0], prefix...), base...)
@@ -85,15 +97,14 @@ func (e *encoder) entry(prefix, base string, it *item, number, start int32) {
 
 	flags := e.dirFlags(it)
 	var link hardLink
-	hlinked, again := false, false
-	if e.o.HardLinks && v.Varints() && in.Nlink > 1 && !in.IsDir() {
-		hlinked = true
-		id := inode{in.Dev, in.Ino}
+	id := inode{in.Dev, in.Ino}
+	again := false
+	hlinked := e.numbersLinks(in)
+	if hlinked {
 		if link, again = e.links[id]; again {
 			in = &link.info // what the client will copy
 		} else {
-			link = hardLink{number, *in}
-			e.links[id] = link
+			link = hardLink{number: number, info: *in}
 			flags |= flagHlinkFirst
 		}
 		flags |= flagHlinked
@@ -156,7 +167,12 @@ func (e *encoder) entry(prefix, base string, it *item, number, start int32) {
 	if !abbreviated {
 		e.fields(in, it, flags, atime, user, group, hasRdev, device, oldLink)
 	}
+	e.attrFields(in, it, &link.attrs, again)
+	if hlinked && !again {
+		e.links[id] = link
+	}
 	e.remember(in, device)
+	return link.attrs.long
 }
 
 // fields sends what stands behind the name (section 2.2, from field 6 on).
@@ -410,10 +426,10 @@ func (e *encoder) idLists() {
 	if e.o.Incremental || e.o.NumericIDs {
 		return
 	}
-	if e.o.Owner {
+	if e.o.Owner || e.o.ACLs {
 		e.users.write(e.w, e.o.Version, e.o.ID0Names)
 	}
-	if e.o.Group {
+	if e.o.Group || e.o.ACLs {
 		e.groups.write(e.w, e.o.Version, e.o.ID0Names)
 	}
 }

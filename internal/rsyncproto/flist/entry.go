@@ -50,6 +50,7 @@ type Entry struct {
 	size int64
 	mode uint32
 	wire int32 // position in its list as sent
+	long int32 // what can be asked for of its attributes, see Builder.LongXattrs
 	bits uint8
 }
 

@@ -21,13 +21,19 @@ type List struct {
 // Len returns the number of entries.
 func (l *List) Len() int { return len(l.entries) }
 
-// Entry returns the entry with index ndx, which must belong to the list; nil
-// for the index before the first, which names the list's own directory.
+// Entry returns the entry with index ndx, which must belong to the list. The
+// index before the first names the list's own directory: that of the first
+// list is its ".", nil if there is none.
 func (l *List) Entry(ndx int32) *Entry {
-	if ndx < l.Start {
-		return nil
+	switch {
+	case ndx >= l.Start:
+		return l.entries[ndx-l.Start]
+	case len(l.dirs) > 0:
+		return l.dirs[0]
+	case len(l.entries) > 0 && l.entries[0].base == ".":
+		return l.entries[0]
 	}
-	return l.entries[ndx-l.Start]
+	return nil
 }
 
 // seal sorts the entries into the order in which they are counted. Equal names

@@ -55,3 +55,10 @@ func (v Version) SafeFlist() bool { return v >= 31 }
 
 // BuildTimes reports whether the statistics carry the file-list times.
 func (v Version) BuildTimes() bool { return v >= 29 }
+
+// Attributes reports whether there are fields for ACLs and extended attributes.
+func (v Version) Attributes() bool { return v >= 30 }
+
+// XattrShortcut reports whether clients which do not offer the capability "x"
+// ask for no attributes with the further links of a file.
+func (v Version) XattrShortcut() bool { return v >= 31 }

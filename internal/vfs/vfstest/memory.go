@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"rrserve/internal/vfs"
@@ -15,7 +17,10 @@ type Node struct {
 	Data   []byte // of a regular file
 	Target string // of a symbolic link
 	// Errno makes Open and ReadDir fail, 0 does not.
-	Errno    int
+	Errno int
+	// Xattrs are the extended attributes. A nil value makes reading it fail
+	// with EACCES.
+	Xattrs   map[string][]byte
 	children []*Node
 }
 
@@ -186,3 +191,36 @@ func (t *Memory) Open(p vfs.Path) (*vfs.File, error) {
 	}
 	return vfs.NewFile(p, bytes.NewReader(n.Data), io.NopCloser(nil), n.Info), nil
 }
+
+// Xattrs implements vfs.FS.
+func (t *Memory) Xattrs(p vfs.Path) (*vfs.Xattrs, error) {
+	n, err := t.resolve("open", p)
+	if err != nil {
+		return nil, err
+	}
+	return vfs.NewXattrs(p, xattrs(n.Xattrs)), nil
+}
+
+// xattrs is a vfs.XattrReader.
+type xattrs map[string][]byte
+
+func (x xattrs) ListXattr() ([]string, error) { return slices.Collect(maps.Keys(x)), nil }
+
+func (x xattrs) GetXattr(name string) ([]byte, error) {
+	value, ok := x[name]
+	switch {
+	case !ok:
+		return nil, number(vfs.ENODATA)
+	case value == nil:
+		return nil, number(vfs.EACCES)
+	}
+	return value, nil
+}
+
+// number is an error that is only a number.
+type number int
+
+func (n number) Error() string { return errMemory.Error() }
+func (n number) Errno() int    { return int(n) }
+
+func (x xattrs) Close() error { return nil }

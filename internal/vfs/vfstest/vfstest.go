@@ -22,6 +22,7 @@ func Test(t *testing.T, can Can, newFS func(t *testing.T, tree []Entry) vfs.FS) 
 	t.Run("ReadDir", s.testReadDir)
 	t.Run("Open", s.testOpen)
 	t.Run("ReadAt", s.testReadAt)
+	t.Run("Xattrs", s.testXattrs)
 	t.Run("Missing", s.testMissing)
 	t.Run("NotDirectory", s.testNotDirectory)
 	t.Run("ZeroPath", s.testZeroPath)
@@ -244,9 +245,32 @@ func (s *suite) wantErrors(t *testing.T, p vfs.Path, number ...int) {
 	wantError(t, err, "readdir", p, number...)
 	_, err = s.fs.Open(p)
 	wantError(t, err, "open", p, number...)
+	_, err = s.fs.Xattrs(p)
+	wantError(t, err, "open", p, number...)
 	if s.can.Links {
 		_, err = s.fs.Readlink(p)
 		wantError(t, err, "readlink", p, number...)
+	}
+}
+
+// testXattrs opens every object for its attributes, of which the tree has none
+// that a user can set.
+func (s *suite) testXattrs(t *testing.T) {
+	for _, e := range s.tree {
+		x, err := s.fs.Xattrs(P(t, e.Name))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		names, err := x.Names()
+		if err != nil || slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "user.") }) {
+			t.Errorf("%q: attributes %q, %v", e.Name, names, err)
+		}
+		_, err = x.Value("user.none")
+		wantError(t, err, "getxattr", P(t, e.Name), vfs.ENODATA)
+		if err := x.Close(); err != nil {
+			t.Errorf("%q: close: %v", e.Name, err)
+		}
 	}
 }
 

@@ -1,0 +1,146 @@
+package flist
+
+import (
+	"crypto/md5"
+	"slices"
+	"strings"
+
+	"rrserve/internal/rsyncproto/acl"
+	"rrserve/internal/rsyncproto/filter"
+	"rrserve/internal/vfs"
+)
+
+// maxFullXattr is the length in bytes up to which the value of an attribute is
+// in the list; of a longer one there is the MD5, and the value itself on
+// request (MAX_FULL_DATUM).
+const maxFullXattr = 32
+
+// xattr is one attribute as it is listed.
+type xattr struct {
+	name string
+	size int    // bytes of the value
+	data []byte // the value, or its MD5 if it is longer than maxFullXattr
+}
+
+// attributes reads what -A and -X send of e into it. It reports whether the
+// entry can be sent.
+func (b *Builder) attributes(e *Entry, it *item) bool {
+	it.access, it.inherit = acl.Empty(), acl.Empty()
+	in := &it.info
+	acls := b.o.ACLs && in.Type() != vfs.ModeSymlink
+	if !b.preserved(in) || !acls && b.o.Xattrs == 0 || b.enc.sentLink(in) {
+		return true
+	}
+	x, err := b.o.FS.Xattrs(e.Path())
+	if err != nil {
+		b.attrsUnopened(e, err)
+		return false
+	}
+	defer x.Close()
+	if acls && !b.readACLs(e, it, x) {
+		return false
+	}
+	return b.o.Xattrs == 0 || b.readXattrs(e, it, x)
+}
+
+// preserved reports whether the client makes objects of this type; of others it
+// gets no attributes.
+func (b *Builder) preserved(in *vfs.Info) bool {
+	switch in.Type() {
+	case vfs.ModeRegular, vfs.ModeDir:
+		return true
+	case vfs.ModeSymlink:
+		return b.o.Links
+	case vfs.ModeFIFO, vfs.ModeSocket:
+		return b.o.Specials
+	case vfs.ModeChar, vfs.ModeBlock:
+		return b.o.Devices
+	}
+	return false // a missing argument
+}
+
+// attrsUnopened reports an object that cannot be opened for its attributes.
+func (b *Builder) attrsUnopened(e *Entry, err error) {
+	path := e.Path().String()
+	switch {
+	case errno(err) == vfs.ENOENT && e.isDir():
+		b.problem(DirVanished, path, err)
+	case errno(err) == vfs.ENOENT:
+		b.problem(Vanished, path, err)
+	case b.o.Xattrs > 0:
+		b.problem(XattrNames, path, err)
+	default:
+		b.problem(AccessACL, path, err)
+	}
+}
+
+func (b *Builder) readACLs(e *Entry, it *item, x *vfs.Xattrs) bool {
+	if !b.readACL(AccessACL, acl.Access, &it.access, e, x) {
+		return false
+	}
+	it.access.Reduce(it.info.Mode)
+	return !e.isDir() || b.readACL(DefaultACL, acl.Default, &it.inherit, e, x)
+}
+
+// readACL reads one list into a, which stays empty if the object has none.
+func (b *Builder) readACL(kind Kind, name string, a *acl.ACL, e *Entry, x *vfs.Xattrs) bool {
+	value, err := x.Value(name)
+	switch {
+	case err != nil && errno(err) == vfs.ENODATA:
+		return true
+	case err == nil:
+		if *a, err = acl.Parse(value); err == nil {
+			return true
+		}
+		err = &vfs.Error{Op: "getxattr", Path: e.Path(), Errno: vfs.EINVAL, Err: err}
+	}
+	b.problem(kind, e.Path().String(), err)
+	return false
+}
+
+func (b *Builder) readXattrs(e *Entry, it *item, x *vfs.Xattrs) bool {
+	names, err := x.Names()
+	if err != nil {
+		b.problem(XattrNames, e.Path().String(), err)
+		return false
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if !b.sendsXattr(name, e.dir.filter) {
+			continue
+		}
+		value, err := x.Value(name)
+		if err != nil {
+			b.o.Report(Problem{Kind: XattrValue, Path: e.Path().String(), Attr: name, Err: err})
+			b.ioError |= IOGeneral
+			return false
+		}
+		it.xattrs = append(it.xattrs, newXattr(name, value))
+	}
+	return true
+}
+
+func newXattr(name string, value []byte) xattr {
+	a := xattr{name, len(value), value}
+	if a.long() {
+		sum := md5.Sum(value)
+		a.data = sum[:]
+	}
+	return a
+}
+
+// long reports whether the client has to ask for the value.
+func (a *xattr) long() bool { return a.size > maxFullXattr }
+
+// sendsXattr reports whether an attribute is sent (section 2.6.2). ACLs are
+// the business of -A; what rsync itself keeps in attributes that begin with
+// "user.rsync.%" takes two -X.
+func (b *Builder) sendsXattr(name string, rules *filter.Dir) bool {
+	switch {
+	case b.o.Xattrs < 2 && strings.HasPrefix(name, "user.rsync.%"):
+		return false
+	case rules.HasXattrRules():
+		return !rules.ExcludedXattr(name)
+	}
+	return !strings.HasPrefix(name, "system.")
+}
