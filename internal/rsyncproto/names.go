@@ -169,9 +169,5 @@ func (s *session) text(message string) string {
 	if s.charset == nil {
 		return message
 	}
-	out, err := s.charset.ToUTF8(message)
-	if err != nil {
-		return message
-	}
-	return out
+	return s.charset.Message(message)
 }

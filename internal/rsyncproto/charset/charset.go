@@ -38,15 +38,19 @@ type table struct {
 	from map[rune]byte
 }
 
-// newTable makes the table of m. Bytes 0x80 to 0x9f without a character are the
-// control characters that they are in ISO 8859 (and in iconv(1), not in x/text).
-func newTable(m *charmap.Charmap) *table {
+// newTable makes the table of m, with the bytes 0x80 to 0x9f as iconv(3) has
+// them and x/text has not: in ISO 8859 they are control characters, and in other
+// sets they never are.
+func newTable(m *charmap.Charmap, iso8859 bool) *table {
 	t := &table{from: map[rune]byte{}}
 	for i := range t.to {
 		b := byte(i)
 		r := m.DecodeByte(b)
-		if r == utf8.RuneError && b >= 0x80 && b <= 0x9f {
+		switch control := b >= 0x80 && b <= 0x9f; {
+		case control && iso8859:
 			r = rune(b)
+		case control && r == rune(b):
+			r = utf8.RuneError
 		}
 		if t.to[i] = r; r != utf8.RuneError {
 			t.from[r] = b
@@ -97,7 +101,7 @@ func Lookup(name string) (*Charset, error) {
 		}
 		c := &Charset{enc: enc}
 		if m, ok := enc.(*charmap.Charmap); ok {
-			c.bytes = newTable(m)
+			c.bytes = newTable(m, strings.HasPrefix(m.String(), "ISO 8859"))
 		}
 		return c, nil
 	}
@@ -125,7 +129,7 @@ func spellings(name string) []string {
 		all = append(all, "iso-8859-"+rest)
 	}
 	if rest, ok := strings.CutPrefix(name, "cp"); ok {
-		all = append(all, "windows-"+rest, "ibm"+rest)
+		all = append(all, "windows-"+rest, "ibm"+rest, "ibm00"+rest)
 	}
 	for _, family := range []string{"koi8", "euc"} {
 		if rest, ok := strings.CutPrefix(name, family); ok {
@@ -160,6 +164,26 @@ func (c *Charset) ToUTF8(name string) (string, error) {
 		return "", ErrInvalid
 	}
 	return out, nil
+}
+
+// Message returns a text for people in UTF-8. What is none of the character set
+// stays as it is.
+func (c *Charset) Message(text string) string {
+	if out, err := c.ToUTF8(text); err == nil {
+		return out
+	}
+	if c.bytes == nil {
+		return text
+	}
+	var out strings.Builder
+	for i := range len(text) {
+		if r := c.bytes.to[text[i]]; r != utf8.RuneError {
+			out.WriteRune(r)
+		} else {
+			out.WriteByte(text[i])
+		}
+	}
+	return out.String()
 }
 
 // FromUTF8 returns the name in the character set. It has as many slashes and

@@ -11,7 +11,7 @@ func TestLookup(t *testing.T) {
 	for name, same := range map[string]string{
 		".": "utf-8", "UTF-8": "utf-8", "utf8": "utf-8", "UTF8//TRANSLIT": "utf-8",
 		"ISO-8859-1": "iso-8859-1", "iso88591": "iso-8859-1", "ISO8859-1": "iso-8859-1", "ISO_8859-1": "iso-8859-1", "latin1": "iso-8859-1",
-		"iso885915": "iso-8859-15", "CP1252": "windows-1252", "cp850": "ibm850", "KOI8-R": "koi8-r", "koi8r": "koi8-r",
+		"iso885915": "iso-8859-15", "CP1252": "windows-1252", "cp850": "ibm850", "cp858": "ibm00858", "KOI8-R": "koi8-r", "koi8r": "koi8-r",
 		"sjis": "shift_jis", "eucjp": "euc-jp", "gbk": "gbk", "big5": "big5", "EUC-KR": "euc-kr", "macintosh": "macintosh",
 	} {
 		a, err := charset.Lookup(name)
@@ -42,7 +42,6 @@ func TestConvert(t *testing.T) {
 	for _, c := range []struct{ set, local, utf8 string }{
 		{"iso-8859-1", "a/\xe9\xfc\x80\xff", "a/éü\u0080ÿ"},
 		{"iso-8859-15", "\xa4\x97", "€\u0097"},
-		{"windows-1252", "\x81", "\u0081"},
 		{"windows-1252", "\x80\x9f", "€Ÿ"},
 		{"windows-1251", "\xef\xf0\xe8", "при"},
 		{"koi8-r", "\xd0\xd2\xc9", "при"},
@@ -80,6 +79,7 @@ func TestNotConvertible(t *testing.T) {
 		{"iso-8859-1", "", "日", charset.ErrInvalid},
 		{"iso-8859-1", "", "a\xe9", charset.ErrIncomplete},
 		{"iso-8859-15", "", "¤", charset.ErrInvalid},
+		{"windows-1252", "\x81", "\u0081", charset.ErrInvalid},
 		{"iso-8859-3", "\xa5", "", charset.ErrInvalid},
 		{"shift_jis", "\x93", "", charset.ErrInvalid},
 		{"shift_jis", "\x93/a", "", charset.ErrInvalid},
@@ -99,6 +99,24 @@ func TestNotConvertible(t *testing.T) {
 			if got, err := set.FromUTF8(c.utf8); err != c.err {
 				t.Errorf("%s: %q is %q, %v, want %v", c.set, c.utf8, got, err, c.err)
 			}
+		}
+	}
+}
+
+func TestMessage(t *testing.T) {
+	for _, c := range []struct{ set, text, want string }{
+		{"iso-8859-1", "a\xe9 b\xfc", "aé bü"},
+		{"windows-1252", "e\xcc\x81", "eÌ\x81"},
+		{".", "\xe9 é", "\xe9 é"},
+		{"shift_jis", "\x93\xfa", "日"},
+		{"shift_jis", "\x93\xfa\xff", "\x93\xfa\xff"},
+	} {
+		set, err := charset.Lookup(c.set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := set.Message(c.text); got != c.want {
+			t.Errorf("%s: %q becomes %q, want %q", c.set, c.text, got, c.want)
 		}
 	}
 }
