@@ -17,8 +17,13 @@ import (
 // sessionTree is a small tree with everything an entry can be.
 func sessionTree() *vfstest.Memory {
 	t := vfstest.NewMemory()
-	dir := vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755, Size: 4096}}
-	file := vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o644}, Data: bytes.Repeat([]byte("0123456789abcdef"), 300)}
+	attrs := map[string][]byte{
+		"user.long": bytes.Repeat([]byte("value"), 100), "user.short": []byte("v"),
+		"system.posix_acl_access": []byte("\x02\x00\x00\x00\x01\x00\x06\x00\xff\xff\xff\xff\x02\x00\x04\x00\xe8\x03\x00\x00" +
+			"\x04\x00\x04\x00\xff\xff\xff\xff\x10\x00\x04\x00\xff\xff\xff\xff\x20\x00\x04\x00\xff\xff\xff\xff"),
+	}
+	dir := vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755, Size: 4096}, Xattrs: attrs}
+	file := vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o644}, Data: bytes.Repeat([]byte("0123456789abcdef"), 300), Xattrs: attrs}
 	for _, d := range []string{"srv", "srv/tree", "srv/tree/d", "srv/tree/d/sub", "srv/tree/x"} {
 		t.Add(d, dir)
 	}
@@ -60,15 +65,17 @@ func FuzzSession(f *testing.F) {
 	for _, name := range seeds {
 		command, client := recorded(f, name)
 		f.Add(command, client)
+		f.Add(strings.ReplaceAll(strings.ReplaceAll(command, " ax/", " srv/tree/d/"), " x2/", " srv/tree/d/"), client)
 	}
 	f.Add("rsync --server --sender -logDtprLk --protocol=27 . srv/tree/d/", []byte("\x1b\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, command string, client []byte) {
 		var stderr bytes.Buffer
+		out := &bounded{t: t}
 		res := rsyncproto.Serve(context.Background(), rsyncproto.Config{
-			Command: command, FS: sessionTree(), Seed: 1,
-			Stdin: bytes.NewReader(client), Stdout: &bounded{t: t}, Stderr: &stderr, Abort: func() {},
+			Command: command, FS: sessionTree(), Seed: 1, Module: "backup", Probes: true,
+			Stdin: bytes.NewReader(client), Stdout: out, Stderr: &stderr, Abort: func() {},
 		})
-		if res.Refused != "" && stderr.Len() == 0 && res.Protocol == 0 {
+		if res.Refused != "" && stderr.Len() == 0 && out.n == 0 {
 			t.Error("refused without a word")
 		}
 	})

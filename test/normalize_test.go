@@ -13,6 +13,8 @@ import (
 //
 //   - names of the served directory: rsync knows where the directory is,
 //     rrserve's paths are virtual, so "/tmp/x/src/a" is "/a" and "/tmp/x/src" is "/"
+//   - the slash in front of a name in a module: a daemon leaves it out when it
+//     speaks of the top
 //   - names of the destination, which is another one each time
 //   - byte counts of the connection, times, speeds: compression and buffering
 //     are the server's own business
@@ -49,6 +51,7 @@ var (
 	openingLine    = regexp.MustCompile(`(?m)^(opening connection using: ssh -F )\S+`)
 	brokenPipe     = regexp.MustCompile(`(?m)^rsync: \[[a-zA-Z]+\] write error: Broken pipe \(32\)\n?`)
 	closedBytes    = regexp.MustCompile(`\([0-9]+ bytes received so far\)`)
+	inModule       = regexp.MustCompile(`"/?([^"]*)" \(in src\)`)
 )
 
 // stdout also returns the bytes that --stats calls matched, -1 without: two
@@ -97,6 +100,7 @@ func (n normalizer) messages(s string) string {
 	s = brokenPipe.ReplaceAllString(s, "")
 	s = sourceLine.ReplaceAllString(s, "at SOURCE")
 	s = lastServerLine.ReplaceAllString(s, "$1")
+	s = inModule.ReplaceAllString(s, `"/$1" (in src)`)
 	return closedBytes.ReplaceAllString(s, "(N bytes received so far)")
 }
 

@@ -141,12 +141,13 @@ func (s *session) chooseCharset() (err error) {
 	return nil
 }
 
-// readSecluded reads the arguments of -s, among which may be another --iconv.
-func (s *session) readSecluded() error {
-	if err := s.pull.ReadSecluded(s.r, s.decode); err != nil {
-		return err
+// decodeArgument is decode for the arguments of -s. The options before them
+// have named the character set; if it is unknown, the session ends later.
+func (s *session) decodeArgument(arg string) string {
+	if s.charset == nil && s.pull.Iconv != "" {
+		s.charset, _ = charset.Lookup(s.pull.Iconv)
 	}
-	return s.chooseCharset()
+	return s.decode(arg)
 }
 
 // decode turns a name of the client into one of the tree. What the tree's

@@ -13,6 +13,7 @@ import (
 	"rrserve/internal/rsyncproto/delta"
 	"rrserve/internal/rsyncproto/filter"
 	"rrserve/internal/rsyncproto/flist"
+	"rrserve/internal/rsyncproto/probe"
 	"rrserve/internal/rsyncproto/token"
 	"rrserve/internal/rsyncproto/wire"
 	"rrserve/internal/vfs"
@@ -24,6 +25,17 @@ type Config struct {
 	Command string
 	// FS is the tree that is served.
 	FS vfs.FS
+	// Module is the name that FS has for clients of the daemon protocol, which
+	// is what host::module over SSH means; it has no slash and no control
+	// character. "": there is no module.
+	Module string
+	// Probes says whether the commands of package probe are answered. Space
+	// tells the room of the tree's file system for df; nil: df is refused.
+	Probes bool
+	Space  func() (probe.Space, error)
+	// NoXattrs says that FS cannot read attributes on this system, as opposed
+	// to a tree that has none: -A and -X are refused.
+	NoXattrs bool
 	// Stdin, Stdout and Stderr are the client's streams.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
@@ -50,6 +62,11 @@ type Result struct {
 	Err error
 	// Refused is the code of a refusal, such as E-RO, "" if there was none.
 	Refused string
+	// Module is the module that a client of the daemon protocol was let into,
+	// "" for all others.
+	Module string
+	// Probe says that the command was one of package probe, and no pull.
+	Probe bool
 	// Protocol is the negotiated version, 0 before that.
 	Protocol int
 	// Listed and Sent count file-list entries and files whose data were sent.
@@ -97,12 +114,19 @@ type session struct {
 	listed      bool  // the first file list was sent
 	firstErrors int32 // I/O error bits that it reported
 	timedOut    chan struct{}
+	onlyListed  bool   // a client of the daemon protocol asked for the modules
+	where       string // what follows a path in a message
 	res         Result
 }
 
 // Serve runs one pull to its end. It returns when the client said goodbye, the
-// pull failed, or ctx ended.
+// pull failed, or ctx ended. A probe is answered in its place.
 func Serve(ctx context.Context, c Config) Result {
+	if c.Probes {
+		if a, ok := (probe.System{Tree: c.FS, Space: c.Space}).Run(c.Command); ok {
+			return answer(c, a)
+		}
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -115,21 +139,23 @@ func Serve(ctx context.Context, c Config) Result {
 	return s.finish(s.run())
 }
 
+func answer(c Config, a probe.Answer) Result {
+	_, errOut := io.WriteString(c.Stdout, a.Stdout)
+	_, errText := io.WriteString(c.Stderr, a.Stderr)
+	return Result{ExitStatus: a.Status, Err: errors.Join(errOut, errText), Probe: true}
+}
+
 func (s *session) run() error {
 	pull, err := argv.Parse(s.Command)
 	if err != nil {
 		return err
 	}
 	s.pull = pull
-	if err := s.chooseCharset(); err != nil {
-		return err
-	}
 	s.in = newInbox(s.Stdin, s.flush)
 	s.r = wire.NewReader(s.in)
-	if pull.Secluded {
-		if err := s.readSecluded(); err != nil {
-			return err
-		}
+	refusal, err := s.readArguments()
+	if err != nil || s.onlyListed {
+		return err
 	}
 	if pull.FilesFromPath != "" {
 		if err := s.openNames(); err != nil {
@@ -138,11 +164,19 @@ func (s *session) run() error {
 		defer s.names.Close()
 	}
 	s.out.w = s.Stdout
+	if s.NoXattrs {
+		if err := pull.RefuseXattrs(); err != nil {
+			return err
+		}
+	}
 	s.w = wire.NewWriter(throttle(s.ctx, &s.out, pull.BWLimit))
 	stop := s.watch()
 	defer stop()
 	if err := s.handshake(); err != nil {
 		return err
+	}
+	if refusal != nil {
+		return refusal
 	}
 	if err := s.readFilters(); err != nil {
 		return err
@@ -159,6 +193,21 @@ func (s *session) run() error {
 		return err
 	}
 	return s.goodbye()
+}
+
+// readArguments reads what the client says before the protocol that all
+// sessions share. A refusal is to be told in the session; an error ends it now.
+func (s *session) readArguments() (refusal *argv.Refusal, err error) {
+	switch {
+	case s.pull.Daemon:
+		refusal, err = s.openDaemon()
+	case s.pull.Secluded:
+		err = s.pull.ReadSecluded(s.r, s.decodeArgument)
+	}
+	if err == nil && refusal == nil {
+		err = s.chooseCharset()
+	}
+	return refusal, err
 }
 
 // flush sends what was written, before the client is waited for.
@@ -221,14 +270,14 @@ func (s *session) sendFirstList() error {
 func (s *session) checkBase(base string) error {
 	p, err := vfs.ParsePath(base)
 	if err != nil {
-		return &baseError{base, err}
+		return &baseError{s.quote(base), err}
 	}
 	info, err := s.FS.Lstat(p.Follow())
 	if err == nil && !info.IsDir() {
 		err = &vfs.Error{Op: "chdir", Path: p, Errno: vfs.ENOTDIR, Err: errors.New("not a directory")}
 	}
 	if err != nil {
-		return &baseError{p.String(), err}
+		return &baseError{s.quote(p.String()), err}
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ const (
 	exitProtocol    = 2  // RERR_PROTOCOL
 	ExitFileSelect  = 3  // RERR_FILESELECT; also for a root that cannot be opened
 	exitUnsupported = 4  // RERR_UNSUPPORTED
+	exitStartClient = 5  // RERR_STARTCLIENT
 	exitSocketIO    = 10 // RERR_SOCKETIO
 	exitStream      = 12 // RERR_STREAMIO
 	exitSignal      = 20 // RERR_SIGNAL
@@ -59,6 +60,11 @@ func (e *versionError) Error() string {
 	return fmt.Sprintf("--protocol must be at least %d on the Server.", wire.MinVersion)
 }
 
+// startError ends the daemon protocol before a session begins.
+type startError struct{ text string }
+
+func (e *startError) Error() string { return e.text }
+
 // unsupported is an algorithm that the client fixed and that cannot be used.
 type unsupported struct{ text string }
 
@@ -66,12 +72,12 @@ func (e *unsupported) Error() string { return e.text }
 
 // baseError is a base directory of --files-from that cannot be entered.
 type baseError struct {
-	path string
+	path string // quoted
 	err  error
 }
 
 func (e *baseError) Error() string {
-	return fmt.Sprintf("rsync: [sender] change_dir \"%s\" failed: %s", e.path, reason(e.err))
+	return fmt.Sprintf("rsync: [sender] change_dir %s failed: %s", e.path, reason(e.err))
 }
 
 var (
@@ -118,6 +124,7 @@ func (s *session) status(err error) int {
 		frame   *wire.FrameError
 		rng     *wire.RangeError
 		version *versionError
+		start   *startError
 		base    *baseError
 		name    *unsupported
 		list    *nameListError
@@ -130,7 +137,14 @@ func (s *session) status(err error) int {
 		return exitTimeout
 	case errors.As(err, &refusal):
 		s.res.Refused = string(refusal.Code)
+		if s.w != nil && s.w.Framed() {
+			return s.fail(refusal.Status, refusal.Error()+"\n") // which adds the last line itself
+		}
 		return s.fail(refusal.Status, refusal.Text)
+	case errors.As(err, &start):
+		s.res.Refused = string(argv.CodeDaemon)
+		io.WriteString(s.Stdout, "@ERROR: "+start.text+"\n")
+		return exitStartClient
 	case errors.As(err, &peer):
 		return int(peer.Code)
 	case errors.As(err, &rules):
@@ -236,27 +250,27 @@ func (s *session) report(p flist.Problem) {
 	case flist.OpenDir:
 		s.failed("opendir", p.Path, p.Err)
 	case flist.ReadDir:
-		s.errorXfer(fmt.Sprintf("rsync: [sender] readdir(\"%s\"): %s\n", p.Path, reason(p.Err)))
+		s.errorXfer(fmt.Sprintf("rsync: [sender] readdir(%s): %s\n", s.quote(p.Path), reason(p.Err)))
 	case flist.ReadlinkStat:
-		s.errorXfer(fmt.Sprintf("rsync: [sender] readlink_stat(\"%s\") failed: %s\n", p.Path, reason(p.Err)))
+		s.errorXfer(fmt.Sprintf("rsync: [sender] readlink_stat(%s) failed: %s\n", s.quote(p.Path), reason(p.Err)))
 	case flist.Vanished:
 		s.vanished("file", p.Path)
 	case flist.DirVanished:
 		s.vanished("directory", p.Path)
 	case flist.NoReferent:
-		s.errorXfer(fmt.Sprintf("symlink has no referent: \"%s\"\n", p.Path))
+		s.errorXfer(fmt.Sprintf("symlink has no referent: %s\n", s.quote(p.Path)))
 	case flist.NameTooLong:
 		s.errorXfer(fmt.Sprintf("filename overflows max-path len: %s\n", p.Path))
 	case flist.EmptyLink:
-		s.errorXfer(fmt.Sprintf("skipping symlink with 0-length value: \"%s\"\n", p.Path))
+		s.errorXfer(fmt.Sprintf("skipping symlink with 0-length value: %s\n", s.quote(p.Path)))
 	case flist.AccessACL:
 		s.errorXfer(fmt.Sprintf("rsync: [sender] get_acl: sys_acl_get_file(%s, ACL_TYPE_ACCESS): %s\n", p.Path, reason(p.Err)))
 	case flist.DefaultACL:
 		s.errorXfer(fmt.Sprintf("rsync: [sender] get_acl: sys_acl_get_file(%s, ACL_TYPE_DEFAULT): %s\n", p.Path, reason(p.Err)))
 	case flist.XattrNames:
-		s.errorXfer(fmt.Sprintf("rsync: [sender] get_xattr_names: llistxattr(\"%s\",1024) failed: %s\n", p.Path, reason(p.Err)))
+		s.errorXfer(fmt.Sprintf("rsync: [sender] get_xattr_names: llistxattr(%s,1024) failed: %s\n", s.quote(p.Path), reason(p.Err)))
 	case flist.XattrValue:
-		s.errorXfer(fmt.Sprintf("rsync: [sender] get_xattr_data: lgetxattr(\"%s\",\"%s\",0) failed: %s\n", p.Path, p.Attr, reason(p.Err)))
+		s.errorXfer(fmt.Sprintf("rsync: [sender] get_xattr_data: lgetxattr(%s,\"%s\",0) failed: %s\n", s.quote(p.Path), p.Attr, reason(p.Err)))
 	case flist.SkippedDir:
 		s.info(fmt.Sprintf("skipping directory %s\n", p.Path))
 	case flist.UnsafeLink:
@@ -294,8 +308,12 @@ func (s *session) explain(name string, isDir bool, why filter.Decision) {
 	s.info(fmt.Sprintf("[sender] %s %s %s because of pattern %s%s\n", verb, kind, name, why.Pattern, list))
 }
 
+// quote is how a path of the tree appears in a message: with the module's name
+// behind it if there is one, as from a daemon.
+func (s *session) quote(path string) string { return `"` + path + `"` + s.where }
+
 func (s *session) failed(what, path string, err error) {
-	s.errorXfer(fmt.Sprintf("rsync: [sender] %s \"%s\" failed: %s\n", what, path, reason(err)))
+	s.errorXfer(fmt.Sprintf("rsync: [sender] %s %s failed: %s\n", what, s.quote(path), reason(err)))
 }
 
 // errorXfer sends an error that makes the client exit with code 23.
@@ -307,7 +325,7 @@ func (s *session) errorXfer(text string) {
 
 func (s *session) vanished(what, path string) {
 	s.res.Vanished++
-	s.warning(fmt.Sprintf("%s has vanished: \"%s\"\n", what, path))
+	s.warning(fmt.Sprintf("%s has vanished: %s\n", what, s.quote(path)))
 }
 
 func (s *session) warning(text string) {

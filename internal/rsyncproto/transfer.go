@@ -33,7 +33,7 @@ func (s *session) transfer(q *request) error {
 	}
 	defer f.Close()
 	if appending && f.Info().Size < q.entry.Size() {
-		s.warning(fmt.Sprintf("skipped diminished file: \"%s\"\n", q.entry.Path()))
+		s.warning(fmt.Sprintf("skipped diminished file: %s\n", s.quote(q.entry.Path().String())))
 		s.noSend(q)
 		return s.w.Err()
 	}
@@ -46,7 +46,7 @@ func (s *session) transfer(q *request) error {
 	s.w.Write(res.Sum)
 	if res.ReadErr != nil {
 		s.list.AddIOError(flist.IOGeneral)
-		s.errorXfer(fmt.Sprintf("rsync: [sender] read errors mapping \"%s\": %s\n", q.entry.Path(), reason(res.ReadErr)))
+		s.errorXfer(fmt.Sprintf("rsync: [sender] read errors mapping %s: %s\n", s.quote(q.entry.Path().String()), reason(res.ReadErr)))
 	}
 	q.entry.MarkSent()
 	s.res.Sent++
@@ -105,7 +105,7 @@ func (s *session) cannotOpen(q *request, err error) {
 		s.vanished("file", path)
 	} else {
 		s.list.AddIOError(flist.IOGeneral)
-		s.errorXfer(fmt.Sprintf("rsync: [sender] send_files failed to open \"%s\": %s\n", path, reason(err)))
+		s.errorXfer(fmt.Sprintf("rsync: [sender] send_files failed to open %s: %s\n", s.quote(path), reason(err)))
 	}
 	s.noSend(q)
 }

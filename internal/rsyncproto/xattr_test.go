@@ -304,6 +304,21 @@ func TestUnreadableAttributes(t *testing.T) {
 	}
 }
 
+// A system without attributes says so instead of sending none.
+func TestNoXattrs(t *testing.T) {
+	for option, name := range map[string]string{"-rA": "-A", "-rXX": "-X", "-rAX": "-A", "-r": ""} {
+		var out, stderr bytes.Buffer
+		res := Serve(context.Background(), Config{
+			Command: "rsync --server --sender " + option + " . ax/", FS: attrTree(), NoXattrs: true,
+			Stdin: &bytes.Buffer{}, Stdout: &out, Stderr: &stderr, Abort: func() {},
+		})
+		want := "rsync: on remote machine: " + name + ": refused: extended attributes are not read on the server's system [E-OPTION]\n"
+		if refused := res.ExitStatus == 1 && out.Len() == 0 && strings.HasPrefix(stderr.String(), want); refused != (name != "") {
+			t.Errorf("%s: %+v, %q", option, res, stderr.String())
+		}
+	}
+}
+
 // Protocols without fields for attributes end as the reference ends them.
 func TestAttributesOldProtocol(t *testing.T) {
 	for option, text := range map[string]string{

@@ -223,7 +223,7 @@ var table = []Option{
 	{0, names("exclude include"), value, Refused, whyRules, nil},
 
 	// Server, daemon and execution.
-	{0, names("daemon"), flag, Refused, "host::module is not served, use host:path", nil},
+	{0, names("daemon"), flag, Refused, "it is served only as clients send it, --server --daemon and a dot", nil},
 	{0, names("config dparam address port sockopts contimeout outbuf"), value, Refused, whyServer, nil},
 	{0, names("detach no-detach no-contimeout blocking-io no-blocking-io"), flag, Refused, whyServer, nil},
 	{0, names("rsh rsync-path copy-as"), value, Refused, "this server runs no programs", nil},

@@ -178,7 +178,7 @@ func TestRefusals(t *testing.T) {
 		return "rrserve: " + s + ": command not found, only rsync is served here: rsync -a USER@HOST:PATH DEST [E-COMMAND]\n"
 	}
 	const push = "rrserve: sending to read-only server not allowed [E-RO]\n"
-	const daemon = "rrserve: host::module and rsync:// are not served here, use host:path with one colon [E-DAEMON]\n"
+	const daemon = "rrserve: a daemon answers to nothing but: rsync --server --daemon . [E-DAEMON]\n"
 	tests := []struct {
 		command string
 		status  int
@@ -189,7 +189,8 @@ func TestRefusals(t *testing.T) {
 		{"rsync --server -r --log-file=x --no-such . --sender", 1, CodeReadOnly, push},
 		{"sudo rsync --server -r --delete . dst", 1, CodeReadOnly, push},
 		{"rsync --server", 1, CodeReadOnly, push},
-		{"rsync --server --daemon .", 1, CodeDaemon, daemon},
+		{"rsync --server --daemon", 1, CodeDaemon, daemon},
+		{"rsync --server --daemon --config=x .", 1, CodeDaemon, daemon},
 		{"rsync --server --sender --daemon .", 1, CodeDaemon, daemon},
 		{pull + "-r --foo . d", 1, CodeOption, option("--foo: unknown option")},
 		{pull + "-r --foo=bar . d", 1, CodeOption, option("--foo: unknown option")},

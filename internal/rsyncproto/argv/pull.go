@@ -90,7 +90,11 @@ type Pull struct {
 
 	// Secluded is -s: the arguments are the first bytes of the stream, to be
 	// read by ReadSecluded.
-	Secluded     bool
+	Secluded bool
+	// Daemon is --daemon, for host::module: protocol versions and the name of
+	// a module are the first bytes of the stream, and then the arguments, to
+	// be read by ReadDaemon. Until then nothing else is known.
+	Daemon       bool
 	Caps         Caps // letters of -e, "" before protocol 30
 	NoIncRecurse bool // --no-inc-recursive, --qsort
 	Protocol     int  // highest version to offer, 27..32, or 0 for no cap
@@ -112,7 +116,6 @@ type Pull struct {
 	relative choice
 	munge    choice
 	sender   bool
-	daemon   bool
 }
 
 // choice is an option that can be given, negated or left open.
