@@ -99,8 +99,8 @@ func (n normalizer) messages(s string) string {
 	s = strings.ReplaceAll(s, "[sender] ", "")
 	s = brokenPipe.ReplaceAllString(s, "")
 	s = sourceLine.ReplaceAllString(s, "at SOURCE")
-	s = lastServerLine.ReplaceAllString(s, "$1")
 	s = inModule.ReplaceAllString(s, `"/$1" (in src)`)
+	s = lastServerLine.ReplaceAllString(s, "$1")
 	return closedBytes.ReplaceAllString(s, "(N bytes received so far)")
 }
 

@@ -70,7 +70,7 @@ func (b Backend) String() string {
 // has an error number.
 type backend interface {
 	// open opens a regular file or a directory and describes it as opened. The
-	// flag has no other bits than those of openMask.
+	// flag is made of NoFollow and NoAtime.
 	open(name string, flag int) (handle, os.FileInfo, error)
 	stat(name string, follow bool) (os.FileInfo, error)
 	readlink(name string) (string, error)
@@ -129,9 +129,9 @@ func (r *Root) Open(name string) (afero.File, error) { return r.OpenFile(name, 0
 const openMask = NoFollow | NoAtime | Xattrs
 
 // OpenFile opens the regular file or directory name for reading, whatever its
-// size, without blocking. The flag is made of [NoFollow], [NoAtime] and [Xattrs]; the
-// mode is not used. Without Xattrs, anything but a regular file or directory is
-// refused with EINVAL, a symbolic link under NoFollow with ELOOP.
+// size, without blocking. The flag is made of [NoFollow], [NoAtime] and
+// [Xattrs]; the mode is not used. Without Xattrs, anything but a regular file or
+// directory is refused with EINVAL, a symbolic link under NoFollow with ELOOP.
 func (r *Root) OpenFile(name string, flag int, _ os.FileMode) (afero.File, error) {
 	switch {
 	case flag&^openMask != 0:

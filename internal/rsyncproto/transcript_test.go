@@ -166,8 +166,8 @@ func recordedTree() *vfstest.Memory {
 		n := t.Add("srv/tree/x/"+name, file(0o644, big.String()))
 		n.Info.Nlink, n.Info.Ino = 2, 77
 	}
-	addAttributes(t)
 	iconvTree(t)
+	addAttributes(t)
 	return t
 }
 

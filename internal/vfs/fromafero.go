@@ -25,8 +25,8 @@ type aferoFS struct {
 // have.
 type Flags struct {
 	NoFollow int // do not follow a symbolic link in the last place of the name
-	Xattrs   int // open an object of whatever type for its attributes only
 	NoAtime  int // leave the access time as it is, for [Path.NoAtime]
+	Xattrs   int // open an object of whatever type for its attributes only
 }
 
 // FromAfero makes an FS of an afero file system, which is in use

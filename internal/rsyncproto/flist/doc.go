@@ -78,12 +78,12 @@ const (
 	EmptyLink                // a symbolic link without a target
 	SkippedDir               // a directory where neither -r nor -d was given
 	UnsafeLink               // a link that --copy-unsafe-links replaces by its referent
+	BadName                  // a name that the character set of the wire does not have
+	BadTarget                // the same of the target of a link
 	AccessACL                // an object whose access control list cannot be read
 	DefaultACL               // a directory whose default access control list cannot be read
 	XattrNames               // an object whose attributes cannot be listed
 	XattrValue               // an attribute that cannot be read
-	BadName                  // a name that the character set of the wire does not have
-	BadTarget                // the same of the target of a link
 )
 
 // Problem is one name that is not (wholly) sent.
