@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"rrserve/internal/rrtest"
 )
 
@@ -38,11 +40,11 @@ func editTree(t *testing.T, dir string) {
 	e.remove("tofile")
 	e.write("tofile/in the way", "a directory in place of a link\n", day(8))
 	e.remove("sub/nested/other")
-	e.check(os.Symlink("nowhere", dir+"/sub/nested/other"))
+	e.link("nowhere", "sub/nested/other", day(10))
 	e.remove("special/fifo")
 	e.write("special/fifo", "a file in place of a FIFO\n", day(9))
 	e.remove("links/relative")
-	e.check(os.Symlink("up", dir+"/links/relative"))
+	e.link("up", "links/relative", day(10))
 	e.remove("hard/h2")
 	e.write("hard/h2", "separate\n", day(10))
 	e.check(os.Chmod(dir+"/modes/dir0700", 0o777))
@@ -96,6 +98,14 @@ func (e editor) write(name, content string, mtime time.Time) {
 	e.check(os.MkdirAll(filepath.Dir(full), 0o755))
 	e.check(os.WriteFile(full, []byte(content), 0o644))
 	e.check(os.Chtimes(full, mtime, mtime))
+}
+
+// link makes a symbolic link with a time of its own.
+func (e editor) link(target, name string, at time.Time) {
+	e.t.Helper()
+	name = filepath.Join(e.dir, name)
+	e.check(os.Symlink(target, name))
+	e.check(unix.Lutimes(name, []unix.Timeval{unix.NsecToTimeval(at.UnixNano()), unix.NsecToTimeval(at.UnixNano())}))
 }
 
 func (e editor) remove(name string) {
