@@ -70,7 +70,7 @@ var importRules = []importRule{
 	},
 	{
 		name:  "codec",
-		in:    []string{"internal/rsyncproto/acl", "internal/rsyncproto/checksum", "internal/rsyncproto/filter", "internal/rsyncproto/token"},
+		in:    []string{"internal/rsyncproto/acl", "internal/rsyncproto/charset", "internal/rsyncproto/checksum", "internal/rsyncproto/filter", "internal/rsyncproto/token"},
 		deny:  []string{"rrserve/", "log", "context", "time"},
 		allow: []string{"rrserve/internal/rsyncproto/wire$"},
 		why:   "Codecs are leaves. They return errors, their caller logs; no clock and no connection, so that the same bytes give the same result.",

@@ -70,11 +70,12 @@ func FuzzSession(f *testing.F) {
 	f.Add("rsync --server --sender -logDtprLk --protocol=27 . srv/tree/d/", []byte("\x1b\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, command string, client []byte) {
 		var stderr bytes.Buffer
+		out := &bounded{t: t}
 		res := rsyncproto.Serve(context.Background(), rsyncproto.Config{
-			Command: command, FS: sessionTree(), Seed: 1,
-			Stdin: bytes.NewReader(client), Stdout: &bounded{t: t}, Stderr: &stderr, Abort: func() {},
+			Command: command, FS: sessionTree(), Seed: 1, Module: "backup", Probes: true,
+			Stdin: bytes.NewReader(client), Stdout: out, Stderr: &stderr, Abort: func() {},
 		})
-		if res.Refused != "" && stderr.Len() == 0 && res.Protocol == 0 {
+		if res.Refused != "" && stderr.Len() == 0 && out.n == 0 {
 			t.Error("refused without a word")
 		}
 	})

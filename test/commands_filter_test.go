@@ -3,6 +3,9 @@ package test
 // filterCommands are filter rules in every spelling; the server must hide what
 // the client's rules say, and the client must find the same reasons.
 var filterCommands = []command{
+	{name: "reasons", line: "-avv --exclude=*.o --include=/sub/ --exclude=nested/ --exclude=/names/** rr: DST/", opt: anyOrder},
+	{name: "reasons in files", line: "-avv -FF rr:filters DST/", opt: anyOrder},
+	{name: "reasons of C", line: "-avvC rr:filters rr:c.log DST/", opt: anyOrder},
 	{name: "exclude", line: "-ai --exclude=*.o rr: DST/"},
 	{name: "exclude several", line: "-ai --exclude=*.o --exclude=names --exclude=/data rr: DST/"},
 	{name: "exclude anchored", line: "-ai --exclude=/sub/nested rr: DST/"},

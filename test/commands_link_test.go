@@ -23,6 +23,9 @@ var linkCommands = []command{
 	{name: "safe links of a subdirectory", line: "-ai --safe-links rr:links/ rr:tofile DST/"},
 	{name: "safe links, verbose", line: "-av --safe-links rr:escape DST/"},
 	{name: "munge links", line: "-ai --munge-links rr:links DST/"},
+	{name: "munged links", line: "-ai rr:munged DST/"},
+	{name: "munged links, at the server", line: "-ai -M--munge-links rr:munged DST/"},
+	{name: "munged links, at both", line: "-ai --munge-links -M--munge-links rr:munged DST/"},
 	{name: "keep dir links", dst: edited, line: "-aiK rr: DST/"},
 	{name: "links as they are", line: "-ai rr:escape rr:links DST/"},
 }

@@ -20,6 +20,8 @@ import (
 //	            rsync gets the directory's own name in front
 //	DST         the destination, an own one for each server
 //	REF         a copy of the source beside the destination
+//	DAEMON      the option with which the real rsync finds its rsyncd.conf;
+//	            nothing at rrserve
 //	AUX         lists and pattern files of fixture.aux
 type command struct {
 	name string
@@ -236,13 +238,19 @@ func (f *fixture) run(t *testing.T, c command, client string, s *rrtest.Server) 
 // words splits a command line and puts the folders in.
 func (f *fixture) words(line, root, work string) []string {
 	words := splitWords(line)
+	if root == "" {
+		words = slices.DeleteFunc(words, func(w string) bool { return w == "DAEMON" })
+	}
 	for i, w := range words {
 		if rest, ok := strings.CutPrefix(w, "rr:/"); ok {
 			w = "rr:" + root + "/" + rest
 		} else if rest, ok := strings.CutPrefix(w, ":/"); ok {
 			w = ":" + root + "/" + rest
 		}
-		words[i] = strings.NewReplacer("DST", work+"/dst", "REF", work+"/REF", "AUX", f.aux).Replace(w)
+		if root != "" { // sudo is not installed everywhere
+			w = strings.NewReplacer("=sudo -n ", "=", "=sudo ", "=").Replace(w)
+		}
+		words[i] = strings.NewReplacer("DAEMON", "--rsync-path=rsync --config="+f.aux+"/rsyncd.conf", "DST", work+"/dst", "REF", work+"/REF", "AUX", f.aux).Replace(w)
 	}
 	return words
 }

@@ -116,6 +116,7 @@ func makeAux(t *testing.T, dir string) {
 	tr.File("list0", "a.txt\x00names/new\nline\x00names/latin-\xe9\x00a b/second\x00")
 	tr.File("list0.missing", "a.txt\x00no\nsuch\x00")
 	tr.File("list.unreadable", "a.txt\nmodes/0644\nmodes/dir0700/file\nmodes/dir0700\nb.txt\n")
+	tr.File("list.utf8", "latin-é\nno-ö\ndeep\n")
 	tr.File("list.empty", "")
 	tr.File("list.root", ".\n")
 	tr.File("patterns", "# comment\n; comment\n\n*.o\n/c.log\n+ keep.o\n- /data/**\nnames/*\n")

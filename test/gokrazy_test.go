@@ -44,7 +44,7 @@ func pullGokrazy(t *testing.T, root, dst, path string, options ...string) rsyncp
 	go func() {
 		res := rsyncproto.Serve(context.Background(), rsyncproto.Config{
 			Command: "rsync " + strings.Join(client.ServerCommandOptions(path), " "),
-			FS:      vfs.FromAfero(afero.NewReadOnlyFs(afero.NewBasePathFs(tree, "/")), vfs.Flags{NoFollow: jail.NoFollow, Xattrs: jail.Xattrs}),
+			FS:      vfs.FromAfero(afero.NewReadOnlyFs(afero.NewBasePathFs(tree, "/")), vfs.Flags{NoFollow: jail.NoFollow, NoAtime: jail.NoAtime, Xattrs: jail.Xattrs}),
 			Stdin:   toServer, Stdout: fromServer, Stderr: &stderr, Abort: func() { toServer.Close() },
 		})
 		fromServer.Close()

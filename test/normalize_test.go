@@ -13,12 +13,14 @@ import (
 //
 //   - names of the served directory: rsync knows where the directory is,
 //     rrserve's paths are virtual, so "/tmp/x/src/a" is "/a" and "/tmp/x/src" is "/"
+//   - the slash in front of a name in a module: a daemon leaves it out when it
+//     speaks of the top
 //   - names of the destination, which is another one each time
 //   - byte counts of the connection, times, speeds: compression and buffering
 //     are the server's own business
 //   - how many of the sent bytes were literal, see stdout
-//   - what the server says about its own work at -vv, which rrserve does not:
-//     names hidden by a rule, growing tables, statistics of the search
+//   - what the server says about its own work at -vv: growing tables, the
+//     character set, statistics of the search
 //   - which process speaks and the line of its source: "[sender] ",
 //     "at main.c(1865)"
 //   - a client's complaint that the other end is gone already, which it makes
@@ -42,11 +44,14 @@ var (
 	byteCounts   = regexp.MustCompile(`(?m)^(Total bytes (?:sent|received)|File list size|File list (?:generation|transfer) time): .*$`)
 	progressLine = regexp.MustCompile(` +[0-9.,]+[kKMG]?B/s +[0-9]+:[0-9]{2}:[0-9]{2}`)
 	// What a server says about its own work at -vv.
-	serverVerbose = regexp.MustCompile(`(?m)^(?:\[sender\] )?(?:expand file_list pointer array .*|total: matches=.*|hiding .* because of pattern .*)\n?`)
+	serverVerbose = regexp.MustCompile(`(?m)^(?:\[(?:sender|server)\] )?(?:expand file_list pointer array .*|total: matches=.*|charset: .*)\n?`)
 	sourceLine    = regexp.MustCompile(`at [a-z0-9_]+\.c\([0-9]+\)`)
-	openingLine   = regexp.MustCompile(`(?m)^(opening connection using: ssh -F )\S+`)
-	brokenPipe    = regexp.MustCompile(`(?m)^rsync: \[[a-zA-Z]+\] write error: Broken pipe \(32\)\n?`)
-	closedBytes   = regexp.MustCompile(`\([0-9]+ bytes received so far\)`)
+	// The last line of a server, which names its source and version.
+	lastServerLine = regexp.MustCompile(`(?m)^(rsync error: .*\))(?: at SOURCE)? \[(?:server|sender)=[^\]\n]*\]$`)
+	openingLine    = regexp.MustCompile(`(?m)^(opening connection using: ssh -F )\S+`)
+	brokenPipe     = regexp.MustCompile(`(?m)^rsync: \[[a-zA-Z]+\] write error: Broken pipe \(32\)\n?`)
+	closedBytes    = regexp.MustCompile(`\([0-9]+ bytes received so far\)`)
+	inModule       = regexp.MustCompile(`"/?([^"]*)" \(in src\)`)
 )
 
 // stdout also returns the bytes that --stats calls matched, -1 without: two
@@ -94,6 +99,8 @@ func (n normalizer) messages(s string) string {
 	s = strings.ReplaceAll(s, "[sender] ", "")
 	s = brokenPipe.ReplaceAllString(s, "")
 	s = sourceLine.ReplaceAllString(s, "at SOURCE")
+	s = inModule.ReplaceAllString(s, `"/$1" (in src)`)
+	s = lastServerLine.ReplaceAllString(s, "$1")
 	return closedBytes.ReplaceAllString(s, "(N bytes received so far)")
 }
 

@@ -213,3 +213,13 @@ func TestErrorsAreOneLine(t *testing.T) {
 		t.Errorf("got %d, %q, want %q", code, got, want)
 	}
 }
+
+func TestModuleName(t *testing.T) {
+	for root, want := range map[string]string{
+		"/": "root", "/data": "data", "/srv/My Files": "My Files", "/srv/#list": "root", "/srv/a\nb": "root", "/srv/..x": "..x",
+	} {
+		if got := moduleName(root); got != want {
+			t.Errorf("%q: module %q, want %q", root, got, want)
+		}
+	}
+}

@@ -24,7 +24,9 @@ type options struct {
 	ciphers        []string
 	maxSessions    int
 	drainTime      time.Duration
+	mungeLinks     bool
 	readOnly       bool
+	noProbes       bool
 	logFormat      string
 	logLevel       string
 
@@ -42,7 +44,9 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.ciphers, "ciphers", defaultCiphers(), "SSH ciphers to offer, comma-separated `NAMES`")
 	f.IntVar(&o.maxSessions, "max-sessions", sshsrv.DefaultMaxSessions, "serve at most `N` transfers at once")
 	f.DurationVar(&o.drainTime, "drain-time", sshsrv.DefaultDrain, "when told to stop, wait this `TIME` for running transfers")
+	f.BoolVar(&o.mungeLinks, "munge-links", false, "send the targets of symbolic links without the prefix that rsync --munge-links gave them")
 	f.BoolVar(&o.readOnly, "read-only", true, "accepted, and always on")
+	f.BoolVar(&o.noProbes, "no-probes", false, "refuse the commands that backup tools try before a pull, such as true and test -d")
 	f.StringVar(&o.logFormat, "log-format", "text", "log in this `FORMAT`: text or json")
 	f.StringVar(&o.logLevel, "log-level", "info", "log from this `LEVEL` on: debug, info, warn or error")
 }

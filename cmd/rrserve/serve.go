@@ -38,7 +38,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		HostKeys:       serverKeys(hostKeys),
 		AuthorizedKeys: keys.Keys,
 		User:           o.user,
-		Handler:        newHandler(root, log),
+		Handler:        newHandler(root, o, log),
 		ShellAnswer:    "rrserve: there is no shell here, only files for rsync, read-only; try: " + command,
 		Ciphers:        o.ciphers,
 		MaxSessions:    o.maxSessions,

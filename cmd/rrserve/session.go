@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/afero"
 
@@ -14,20 +17,39 @@ import (
 )
 
 // newHandler returns what runs for each command: one pull from the tree below
-// root.
-func newHandler(root string, log *slog.Logger) sshsrv.Handler {
+// root, or the answer to a probe.
+func newHandler(root string, o *options, log *slog.Logger) sshsrv.Handler {
 	users, groups := newIDFile("/etc/passwd"), newIDFile("/etc/group")
+	base := rsyncproto.Config{
+		Module:     moduleName(root),
+		Probes:     !o.noProbes,
+		Space:      spaceOf(root),
+		MungeLinks: o.mungeLinks,
+		NoXattrs:   jail.Xattrs == 0,
+	}
 	return func(ctx context.Context, x *sshsrv.Exec) int {
 		began := time.Now()
-		res := pull(ctx, root, users.Names(), groups.Names(), x)
+		c := base
+		c.UserName, c.GroupName = users.Names(), groups.Names()
+		res := pull(ctx, root, c, x)
 		record(log, x, res, time.Since(began))
 		return res.ExitStatus
 	}
 }
 
+// moduleName is the name of the tree for host::module: the base name of its
+// directory, "root" where that cannot be one.
+func moduleName(root string) string {
+	name := filepath.Base(root)
+	if strings.ContainsFunc(name, unicode.IsControl) || strings.ContainsAny(name, `/\`) || name[0] == '#' {
+		return "root"
+	}
+	return name
+}
+
 // pull serves one command. The root is opened anew for it, so that a root that
 // is a link to the newest snapshot may change between pulls and never within.
-func pull(ctx context.Context, root string, users, groups func(uint32) string, x *sshsrv.Exec) rsyncproto.Result {
+func pull(ctx context.Context, root string, c rsyncproto.Config, x *sshsrv.Exec) rsyncproto.Result {
 	tree, err := jail.Open(root)
 	if err != nil {
 		x.Stderr.Write([]byte("rrserve: the served directory cannot be opened, see the server's log\n"))
@@ -35,17 +57,11 @@ func pull(ctx context.Context, root string, users, groups func(uint32) string, x
 	}
 	defer tree.Close()
 	stack := afero.NewReadOnlyFs(afero.NewBasePathFs(tree, "/"))
-	return rsyncproto.Serve(ctx, rsyncproto.Config{
-		Command:   x.Command,
-		FS:        vfs.FromAfero(stack, vfs.Flags{NoFollow: jail.NoFollow, Xattrs: jail.Xattrs}),
-		NoXattrs:  jail.Xattrs == 0,
-		Stdin:     x.Stdin,
-		Stdout:    x.Stdout,
-		Stderr:    x.Stderr,
-		Abort:     x.Abort,
-		UserName:  users,
-		GroupName: groups,
-	})
+	c.Command = x.Command
+	c.FS = vfs.FromAfero(stack, vfs.Flags{NoFollow: jail.NoFollow, NoAtime: jail.NoAtime, Xattrs: jail.Xattrs})
+	c.Stdin, c.Stdout, c.Stderr = x.Stdin, x.Stdout, x.Stderr
+	c.Abort = x.Abort
+	return rsyncproto.Serve(ctx, c)
 }
 
 // record logs how a command ended.
@@ -57,6 +73,13 @@ func record(log *slog.Logger, x *sshsrv.Exec, res rsyncproto.Result, took time.D
 	if res.Refused != "" {
 		log.Info("refused", append(attrs, "code", res.Refused, "reason", res.Err.Error())...)
 		return
+	}
+	if res.Probe {
+		log.Info("probe", attrs...)
+		return
+	}
+	if res.Module != "" {
+		attrs = append(attrs, "module", res.Module)
 	}
 	attrs = append(attrs,
 		"protocol", res.Protocol, "listed", res.Listed, "sent", res.Sent, "failed", res.Failed, "vanished", res.Vanished,

@@ -172,6 +172,8 @@ func TestRace(t *testing.T) {
 		must(t, os.Symlink("../outside", in("root/link")))
 		must(t, os.Mkdir(in("root/other"), 0o755))
 		must(t, os.Symlink("../other/../dir/sub", in("root/other/winding")))
+		must(t, os.Symlink(in("root/dir/sub"), in("root/other/absolute")))
+		must(t, os.Symlink(in("root/link/sub"), in("root/other/through")))
 		r := &racer{fs: view(t, in("root"), kind)}
 		r.race(t, func() error {
 			return unix.Renameat2(unix.AT_FDCWD, in("root/dir"), unix.AT_FDCWD, in("root/link"), unix.RENAME_EXCHANGE)
@@ -219,7 +221,7 @@ func (r *racer) count(err error) bool {
 }
 
 func (r *racer) lstat(t *testing.T) {
-	for _, name := range []string{"dir/file", "dir/sub/file", "link/file", "other/winding/file"} {
+	for _, name := range []string{"dir/file", "dir/sub/file", "link/file", "other/winding/file", "other/absolute/file", "other/through/file"} {
 		i, err := r.fs.Lstat(vfstest.P(t, name))
 		if r.count(err) && i.Size != int64(len("inside")) {
 			t.Errorf("Lstat(%q) sees outside: %+v", name, i)
@@ -233,6 +235,7 @@ func (r *racer) lstat(t *testing.T) {
 func (r *racer) readDir(t *testing.T) {
 	for _, p := range []vfs.Path{
 		vfstest.P(t, "dir"), vfstest.P(t, "dir").Follow(), vfstest.P(t, "dir/sub"), vfstest.P(t, "link/sub"),
+		vfstest.P(t, "other/absolute").Follow(), vfstest.P(t, "other/through").Follow(),
 	} {
 		list, err := r.fs.ReadDir(p)
 		if !r.count(err) {
@@ -249,6 +252,7 @@ func (r *racer) readDir(t *testing.T) {
 func (r *racer) open(t *testing.T) {
 	for _, p := range []vfs.Path{
 		vfstest.P(t, "dir/file"), vfstest.P(t, "dir/sub/file"), vfstest.P(t, "link/file").Follow(),
+		vfstest.P(t, "other/absolute/file"), vfstest.P(t, "other/through/file").Follow(),
 	} {
 		f, err := r.fs.Open(p)
 		if !r.count(err) {
@@ -285,13 +289,14 @@ func TestNoLeak(t *testing.T) {
 	write(t, filepath.Join(dir, "file"), "x")
 	must(t, syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o644))
 	must(t, os.Symlink("..", filepath.Join(dir, "up")))
+	must(t, os.Symlink(dir+"/dir", filepath.Join(dir, "absolute")))
 	everyBackend(t, func(t *testing.T, kind jail.Backend) {
 		fsys := view(t, dir, kind)
 		if x, err := fsys.Xattrs(vfstest.P(t, "file")); err == nil {
 			must(t, x.Close()) // but its directory is kept
 		}
 		before := descriptors(t)
-		for _, name := range []string{"/", "dir", "file", "fifo", "up", "no", "file/x"} {
+		for _, name := range []string{"/", "dir", "file", "fifo", "up", "no", "file/x", "absolute", "absolute/up", "absolute/no"} {
 			for _, p := range []vfs.Path{vfstest.P(t, name), vfstest.P(t, name).Follow()} {
 				fsys.Lstat(p)
 				fsys.ReadDir(p)

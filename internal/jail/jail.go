@@ -7,6 +7,12 @@
 // cannot write: its mutating methods have no code, and the open flags are
 // constants.
 //
+// A link whose text is an absolute path below the directory stays inside, but
+// the kernel follows no absolute link beneath a handle. Such a name is taken
+// apart in links.go, each component being looked at beneath the handle, and the
+// name without links that comes out is opened like any other, under
+// RESOLVE_NO_SYMLINKS.
+//
 // There are two backends with the same behaviour. [Openat2] asks the kernel
 // to resolve a whole name at once:
 //
@@ -65,8 +71,9 @@ func (b Backend) String() string {
 // leading slash; the directory itself is ".". Errors are errno where the cause
 // has an error number.
 type backend interface {
-	// open opens a regular file or a directory and describes it as opened.
-	open(name string, follow bool) (handle, os.FileInfo, error)
+	// open opens a regular file or a directory and describes it as opened. The
+	// flag is made of NoFollow and NoAtime.
+	open(name string, flag int) (handle, os.FileInfo, error)
 	stat(name string, follow bool) (os.FileInfo, error)
 	readlink(name string) (string, error)
 	Close() error
@@ -124,18 +131,21 @@ func (r *Root) Name() string { return "jail" }
 // Open opens the regular file or directory name. A symbolic link is followed.
 func (r *Root) Open(name string) (afero.File, error) { return r.OpenFile(name, 0, 0) }
 
+// openMask are the flags of OpenFile.
+const openMask = NoFollow | NoAtime | Xattrs
+
 // OpenFile opens the regular file or directory name for reading, whatever its
-// size, without blocking. The flag is made of [NoFollow] and [Xattrs]; the mode
-// is not used. Without Xattrs, anything but a regular file or directory is
-// refused with EINVAL, a symbolic link under NoFollow with ELOOP.
+// size, without blocking. The flag is made of [NoFollow], [NoAtime] and
+// [Xattrs]; the mode is not used. Without Xattrs, anything but a regular file or
+// directory is refused with EINVAL, a symbolic link under NoFollow with ELOOP.
 func (r *Root) OpenFile(name string, flag int, _ os.FileMode) (afero.File, error) {
 	switch {
-	case flag&^(NoFollow|Xattrs) != 0:
+	case flag&^openMask != 0:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: errReadOnly}
 	case flag&Xattrs != 0:
 		return r.openXattrs(name, flag&NoFollow == 0)
 	}
-	h, info, err := r.backend.open(relative(name), flag&NoFollow == 0)
+	h, info, err := r.backend.open(relative(name), flag)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}

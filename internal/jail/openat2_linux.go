@@ -63,7 +63,10 @@ func uninterrupted(f func() error) error {
 }
 
 // beneath is the backend Openat2: an O_PATH handle of the directory.
-type beneath struct{ descriptor }
+type beneath struct {
+	descriptor
+	paths prefixes
+}
 
 // openBeneath pins dir. It fails with ENOSYS where openat2 cannot be used:
 // older kernels say so, and a sandbox that does not know the call says EPERM.
@@ -76,8 +79,8 @@ func openBeneath(dir string) (backend, error) {
 	if err != nil {
 		return nil, wrap(err)
 	}
-	b := &beneath{descriptor{fd: fd}}
-	probe, err := b.resolve(".", pathFlags)
+	b := &beneath{descriptor: descriptor{fd: fd}}
+	probe, err := b.openat2(".", pathFlags, resolve)
 	if err != nil {
 		b.Close()
 		if err == error(errno{unix.EPERM}) {
@@ -86,11 +89,52 @@ func openBeneath(dir string) (backend, error) {
 		return nil, err
 	}
 	unix.Close(probe)
+	b.paths = newPrefixes(dir, b.isDir)
 	return b, nil
 }
 
 // resolve opens name beneath the directory.
-func (b *beneath) resolve(name string, flags uint64) (fd int, err error) {
+func (b *beneath) resolve(name string, flags uint64) (int, error) {
+	fd, err := b.openat2(name, flags, resolve)
+	if err != error(errno{unix.EXDEV}) {
+		return fd, err
+	}
+	name, err = b.paths.plain(name, flags&unix.O_NOFOLLOW == 0, b.look)
+	if err != nil {
+		return -1, err
+	}
+	return b.openat2(name, flags, resolve|unix.RESOLVE_NO_SYMLINKS)
+}
+
+// isDir reports whether path leads to the directory.
+func (b *beneath) isDir(path string) bool {
+	var there info
+	if stat(unix.AT_FDCWD, path, 0, &there) != nil {
+		return false
+	}
+	here, err := statFD(b.fd, ".")
+	return err == nil && here.dev == there.dev && here.ino == there.ino
+}
+
+// look is a looker.
+func (b *beneath) look(name string) (isDir bool, link string, err error) {
+	fd, err := b.openat2(name, pathFlags|unix.O_NOFOLLOW, resolve|unix.RESOLVE_NO_SYMLINKS)
+	if err != nil {
+		return false, "", err
+	}
+	defer unix.Close(fd)
+	info, err := statFD(fd, name)
+	if err == nil && info.mode&typeMask == typeLink {
+		link, err = linkText(fd)
+	}
+	if err != nil {
+		return false, "", err
+	}
+	return info.mode&typeMask == typeDir, link, nil
+}
+
+// openat2 opens name beneath the directory as the flags of openat2(2) say.
+func (b *beneath) openat2(name string, flags, resolve uint64) (fd int, err error) {
 	how := unix.OpenHow{Flags: flags, Resolve: resolve}
 	err = b.use(func(dir int) (err error) {
 		for range maxRaces {
@@ -110,8 +154,11 @@ func noFollow(follow bool) uint64 {
 	return unix.O_NOFOLLOW
 }
 
-func (b *beneath) open(name string, follow bool) (handle, os.FileInfo, error) {
-	fd, err := b.resolve(name, openFlags|noFollow(follow))
+func (b *beneath) open(name string, flag int) (handle, os.FileInfo, error) {
+	fd, err := b.resolve(name, openFlags|uint64(flag)) // the numbers of open(2)
+	if err == error(errno{unix.EPERM}) && flag&NoAtime != 0 {
+		fd, err = b.resolve(name, openFlags|uint64(flag&^NoAtime))
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -149,6 +196,11 @@ func (b *beneath) readlink(name string) (string, error) {
 		return "", err
 	}
 	defer unix.Close(fd)
+	return linkText(fd)
+}
+
+// linkText reads the symbolic link that fd is a handle of.
+func linkText(fd int) (string, error) {
 	var buf [maxLink]byte
 	n, err := unix.Readlinkat(fd, "", buf[:])
 	switch {

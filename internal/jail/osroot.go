@@ -1,6 +1,7 @@
 package jail
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -13,20 +14,60 @@ import (
 const maxTries = 8
 
 // osRoot is the backend OSRoot.
-type osRoot struct{ root *os.Root }
+type osRoot struct {
+	root  *os.Root
+	paths prefixes
+}
 
 func openOSRoot(dir string) (backend, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, wrapOSRoot(err)
 	}
-	return &osRoot{root}, nil
+	b := &osRoot{root: root}
+	b.paths = newPrefixes(dir, b.isDir)
+	return b, nil
+}
+
+// isDir reports whether path leads to the directory.
+func (b *osRoot) isDir(path string) bool {
+	here, err := b.root.Stat(".")
+	there, err2 := os.Stat(path)
+	return err == nil && err2 == nil && os.SameFile(here, there)
 }
 
 func (b *osRoot) Close() error { return b.root.Close() }
 
-func (b *osRoot) stat(name string, follow bool) (os.FileInfo, error) {
-	info, err := b.look(name, follow)
+// through calls f with name, and where that leads out, with the name that
+// absolute links below the directory lead to.
+func (b *osRoot) through(name string, follow bool, f func(name string) error) error {
+	err := f(name)
+	if err != error(errno{syscall.EXDEV}) {
+		return err
+	}
+	if name, err = b.paths.plain(name, follow, b.lookPlain); err != nil {
+		return err
+	}
+	return f(name)
+}
+
+// lookPlain is a looker.
+func (b *osRoot) lookPlain(name string) (isDir bool, link string, err error) {
+	info, err := b.look(name, false)
+	if err == nil && info.Mode().Type() == fs.ModeSymlink {
+		link, err = b.root.Readlink(name)
+	}
+	if err != nil {
+		return false, "", wrapOSRoot(err)
+	}
+	return info.IsDir(), link, nil
+}
+
+func (b *osRoot) stat(name string, follow bool) (info os.FileInfo, err error) {
+	err = b.through(name, follow, func(name string) error {
+		info, err = b.look(name, follow)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -42,36 +83,50 @@ func (b *osRoot) look(name string, follow bool) (os.FileInfo, error) {
 	return info, wrapOSRoot(err)
 }
 
-func (b *osRoot) readlink(name string) (string, error) {
-	text, err := b.root.Readlink(name)
-	return text, wrapOSRoot(err)
+func (b *osRoot) readlink(name string) (text string, err error) {
+	err = b.through(name, false, func(name string) error {
+		text, err = b.root.Readlink(name)
+		return wrapOSRoot(err)
+	})
+	return text, err
 }
 
-// open looks before it opens, because os.Root follows a link in the last place
-// even under O_NOFOLLOW, and because it opens differently what is a directory.
-// What was opened must be what was seen.
-func (b *osRoot) open(name string, follow bool) (handle, os.FileInfo, error) {
+func (b *osRoot) open(name string, flag int) (h handle, info os.FileInfo, err error) {
+	err = b.through(name, flag&NoFollow == 0, func(name string) error {
+		h, info, err = b.openInside(name, flag)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return h, withAttrs(info, base(name)), nil
+}
+
+// openInside looks before it opens, because os.Root follows a link in the last
+// place even under O_NOFOLLOW, and because it opens differently what is a
+// directory. What was opened must be what was seen.
+func (b *osRoot) openInside(name string, flag int) (handle, os.FileInfo, error) {
 	for range maxTries {
-		seen, err := b.look(name, follow)
+		seen, err := b.look(name, flag&NoFollow == 0)
 		if err != nil {
 			return nil, nil, err
 		}
-		h, info, err := b.openSeen(name, seen)
+		h, info, err := b.openSeen(name, seen, flag&NoAtime)
 		if err != nil {
 			return nil, nil, err
 		}
 		if os.SameFile(seen, info) {
-			return h, withAttrs(info, base(name)), nil
+			return h, info, nil
 		}
 		h.Close()
 	}
 	return nil, nil, errno{syscall.ELOOP}
 }
 
-func (b *osRoot) openSeen(name string, seen os.FileInfo) (handle, os.FileInfo, error) {
+func (b *osRoot) openSeen(name string, seen os.FileInfo, noAtime int) (handle, os.FileInfo, error) {
 	switch seen.Mode().Type() {
 	case 0:
-		return b.openFile(name)
+		return b.openFile(name, noAtime)
 	case fs.ModeDir:
 		return b.openDir(name)
 	case fs.ModeSymlink:
@@ -80,8 +135,11 @@ func (b *osRoot) openSeen(name string, seen os.FileInfo) (handle, os.FileInfo, e
 	return nil, nil, errno{syscall.EINVAL}
 }
 
-func (b *osRoot) openFile(name string) (handle, os.FileInfo, error) {
-	f, err := b.root.OpenFile(name, osRootFlags, 0)
+func (b *osRoot) openFile(name string, noAtime int) (handle, os.FileInfo, error) {
+	f, err := b.root.OpenFile(name, osRootFlags|noAtime&osRootNoAtime, 0)
+	if noAtime != 0 && errors.Is(err, syscall.EPERM) {
+		f, err = b.root.OpenFile(name, osRootFlags, 0)
+	}
 	if err != nil {
 		return nil, nil, wrapOSRoot(err)
 	}

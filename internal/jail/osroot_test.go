@@ -24,10 +24,10 @@ func TestSwapped(t *testing.T) {
 	if _, _, err := b.(*osRoot).openDir("fifo"); !errors.Is(err, syscall.ENOTDIR) {
 		t.Errorf("a FIFO as a directory: %v, want %v", err, syscall.ENOTDIR)
 	}
-	if _, _, err := b.(*osRoot).openFile("fifo"); !errors.Is(err, syscall.EINVAL) {
+	if _, _, err := b.(*osRoot).openFile("fifo", 0); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("a FIFO as a file: %v, want %v", err, syscall.EINVAL)
 	}
-	if _, _, err := b.(*osRoot).openFile("."); !errors.Is(err, syscall.EINVAL) {
+	if _, _, err := b.(*osRoot).openFile(".", 0); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("a directory as a file: %v, want %v", err, syscall.EINVAL)
 	}
 }

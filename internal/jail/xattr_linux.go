@@ -3,7 +3,6 @@ package jail
 import (
 	"io/fs"
 	"os"
-	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -47,37 +46,25 @@ type pathOpener interface {
 func (b *beneath) openPath(name string) (int, error) { return b.resolve(name, pathFlags) }
 
 // openPath opens what name leads to. O_PATH makes os.Root open a link in the
-// last place itself, so that links there are followed here, each step by
-// os.Root beneath the directory.
+// last place itself, so that what it leads to is found out before.
 func (b *osRoot) openPath(name string) (int, error) {
-	for range maxXattrLinks {
-		fd, err := b.openLast(name)
-		if err != nil {
-			return -1, err
-		}
-		i, err := statFD(fd, name)
-		if err == nil && i.mode&typeMask != typeLink {
-			return fd, nil
-		}
-		unix.Close(fd)
-		if err != nil {
-			return -1, err
-		}
-		text, err := b.readlink(name)
-		if err != nil {
-			return -1, err
-		}
-		if !strings.HasPrefix(text, "/") {
-			text = path.Dir(name) + "/" + text // which os.Root resolves, ".." and all
-		}
-		name = text
+	if name == "" {
+		return -1, errno{unix.ENOENT}
 	}
-	return -1, errno{unix.ELOOP}
+	name, err := b.paths.plain(name, true, b.lookPlain)
+	if err != nil {
+		return -1, err
+	}
+	fd, err := b.openLast(name)
+	if err != nil {
+		return -1, err
+	}
+	if i, err := statFD(fd, name); err != nil || i.mode&typeMask == typeLink {
+		unix.Close(fd)
+		return -1, errno{unix.ELOOP} // another object has taken its place
+	}
+	return fd, nil
 }
-
-// maxXattrLinks is how many links the kernel follows for one name,
-// path_resolution(7).
-const maxXattrLinks = 40
 
 // openLast opens name, in whose last place no link is followed.
 func (b *osRoot) openLast(name string) (fd int, err error) {

@@ -23,7 +23,8 @@ var OddNames = []string{
 // can hold: odd names, links, special files, sparse files, odd modes and
 // times, several owners, hard links, filter files, extended attributes. What
 // only root can make (device nodes, owners) or read is left out for other users.
-// Symbolic links that leave the tree are below escape/ and nowhere else.
+// Symbolic links that leave the tree are below escape/ and nowhere else; those
+// below munged/ lead nowhere.
 func RichTree(t testing.TB, dir string) {
 	t.Helper()
 	tr := NewTree(t, dir)
@@ -63,6 +64,9 @@ func richPlain(tr *Tree) {
 	tr.File("data/one", "1")
 	tr.File("data/empty", "")
 	tr.Sparse("data/sparse", 1<<20, 500_000, "an island")
+	tr.File("lists/names", "# comment\n;comment\n\na.txt\r\nsub/nested/\nnames/latin-\xe9\n./a b/second\n/links/relative\n../d\nno-such\n")
+	tr.File("lists/names0", "#comment\x00a.txt\x00\x00names/new\nline\x00sub/x.txt")
+	tr.File("lists/sub", "nested/other\nx.txt\n")
 	tr.Mkdir("hollow/a/b/c")
 	tr.Mkdir("hollow/d")
 	tr.File("hollow/e/f/full", "not empty\n")
@@ -95,6 +99,8 @@ func richLinks(tr *Tree) {
 	tr.Symlink("escape/up", "../../outside.txt")
 	tr.Symlink("escape/updir", "../..")
 	tr.Symlink("escape/proc", "/proc/self/root")
+	tr.Symlink("munged/link", "/rsyncd-munged/sub/x.txt")
+	tr.Symlink("munged/bare", "/rsyncd-munged/")
 	tr.File("hard/h1", "linked\n")
 	tr.Link("hard/h2", "hard/h1")
 	tr.Link("hard/inner/h3", "hard/h1")

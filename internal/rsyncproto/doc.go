@@ -3,9 +3,9 @@
 // speaks over byte streams; it knows neither SSH nor the operating system.
 //
 // A pull goes through these files, in this order: serve.go (the session from
-// end to end), handshake.go (versions, capabilities, algorithms, seed),
-// input.go (what the client sends), filter and flist (the file list), send.go
-// (requests, answers, statistics, goodbye) and transfer.go (one file). status.go
-// alone turns errors into messages and exit codes, and watch.go keeps an idle
-// connection alive or ends it.
+// end to end), daemon.go (the opening of host::module), handshake.go (versions,
+// capabilities, algorithms, seed), input.go (what the client sends), filter and
+// flist (the file list), send.go (requests, answers, statistics, goodbye) and
+// transfer.go (one file). status.go alone turns errors into messages and exit
+// codes, and watch.go keeps an idle connection alive or ends it.
 package rsyncproto

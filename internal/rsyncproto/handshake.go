@@ -42,27 +42,16 @@ var capabilities = []struct {
 // maxAlgorithms bounds a client's list of algorithm names in bytes.
 const maxAlgorithms = 255
 
-// handshake agrees on version, capabilities, algorithms and seed.
+// handshake agrees on version, capabilities, algorithms and seed. The daemon
+// protocol has agreed on the version before.
 func (s *session) handshake() error {
 	if err := s.chooseNamed(); err != nil {
 		return err
 	}
-	ours := wire.MaxVersion
-	if p := wire.Version(s.pull.Protocol); p != 0 {
-		ours = min(ours, p)
-	}
-	s.w.Int(int32(ours))
-	theirs := wire.Version(s.r.Int("protocol version", math.MinInt32, math.MaxInt32))
-	if err := s.r.Err(); err != nil {
-		return err
-	}
-	if theirs < 20 || theirs > 40 {
-		return errNotRsync
-	}
-	s.v = min(ours, theirs)
-	s.res.Protocol = int(s.v)
-	if s.v < wire.MinVersion {
-		return &versionError{int(s.v)}
+	if !s.pull.Daemon {
+		if err := s.exchangeVersions(); err != nil {
+			return err
+		}
 	}
 	if err := s.checkAttributes(); err != nil {
 		return err
@@ -93,6 +82,27 @@ func (s *session) handshake() error {
 		return err
 	}
 	return s.makeTokens()
+}
+
+func (s *session) exchangeVersions() error {
+	ours := wire.MaxVersion
+	if p := wire.Version(s.pull.Protocol); p != 0 {
+		ours = min(ours, p)
+	}
+	s.w.Int(int32(ours))
+	theirs := wire.Version(s.r.Int("protocol version", math.MinInt32, math.MaxInt32))
+	if err := s.r.Err(); err != nil {
+		return err
+	}
+	if theirs < 20 || theirs > 40 {
+		return errNotRsync
+	}
+	s.v = min(ours, theirs)
+	s.res.Protocol = int(s.v)
+	if s.v < wire.MinVersion {
+		return &versionError{int(s.v)}
+	}
+	return nil
 }
 
 // checkAttributes refuses what older protocols have no fields for.

@@ -20,6 +20,17 @@ import (
 // recursion and must ask for no owner, group, devices and links.
 func askNames(t *testing.T, fs vfs.FS, command string, rules, filesFrom []string) ([]string, Result, string) {
 	t.Helper()
+	stream, res, stderr := askList(fs, command, rules, filesFrom)
+	var names []string
+	if len(stream) > 0 && res.Err == nil {
+		names = decodeNames(t, stream)
+	}
+	return names, res, stderr + string(stream)
+}
+
+// askList runs a pull that asks for nothing but the file list and returns what
+// the server sends.
+func askList(fs vfs.FS, command string, rules, filesFrom []string) (stream []byte, res Result, text string) {
 	var in, out, stderr bytes.Buffer
 	w := wire.NewWriter(&in)
 	w.Int(32)
@@ -41,16 +52,8 @@ func askNames(t *testing.T, fs vfs.FS, command string, rules, filesFrom []string
 		w.Ndx(32, wire.NdxDone)
 	}
 	w.Flush()
-	res := Serve(context.Background(), Config{Command: command, FS: fs, Stdin: &in, Stdout: &out, Stderr: &stderr, Abort: func() {}, Seed: 1})
-	var names []string
-	if out.Len() > 0 && res.Err == nil {
-		names = decodeNames(t, out.Bytes())
-	}
-	text := stderr.String()
-	if _, messages, ok := strings.Cut(out.String(), "\x0a"); ok {
-		text += messages
-	}
-	return names, res, text
+	res = Serve(context.Background(), Config{Command: command, FS: fs, Stdin: &in, Stdout: &out, Stderr: &stderr, Abort: func() {}, Seed: 1})
+	return out.Bytes(), res, stderr.String()
 }
 
 // decodeNames reads the file list of a session with varint flags.

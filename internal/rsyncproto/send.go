@@ -86,6 +86,10 @@ func (s *session) sendFiles() error {
 	if bits := s.list.IOError(); bits != s.firstErrors && s.v.Varints() && !s.pull.IgnoreErrors {
 		s.w.MessageInt(wire.IOError, bits)
 	}
+	if s.pull.Verbose > 1 {
+		s.info(fmt.Sprintf("total: matches=%d  hash_hits=%d  false_alarms=%d data=%d\n",
+			s.matched.blocks, s.matched.hits, s.matched.falseAlarms, s.res.Literal))
+	}
 	s.w.Ndx(s.v, wire.NdxDone)
 	return s.w.Err()
 }

@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"io"
-	"iter"
 	"math/rand/v2"
 	"time"
 
 	"rrserve/internal/rsyncproto/argv"
+	"rrserve/internal/rsyncproto/charset"
 	"rrserve/internal/rsyncproto/checksum"
 	"rrserve/internal/rsyncproto/delta"
 	"rrserve/internal/rsyncproto/filter"
 	"rrserve/internal/rsyncproto/flist"
+	"rrserve/internal/rsyncproto/probe"
 	"rrserve/internal/rsyncproto/token"
 	"rrserve/internal/rsyncproto/wire"
 	"rrserve/internal/vfs"
@@ -24,6 +25,14 @@ type Config struct {
 	Command string
 	// FS is the tree that is served.
 	FS vfs.FS
+	// Module is the name that FS has for clients of the daemon protocol, which
+	// is what host::module over SSH means; it has no slash and no control
+	// character. "": there is no module.
+	Module string
+	// Probes says whether the commands of package probe are answered. Space
+	// tells the room of the tree's file system for df; nil: df is refused.
+	Probes bool
+	Space  func() (probe.Space, error)
 	// NoXattrs says that FS cannot read attributes on this system, as opposed
 	// to a tree that has none: -A and -X are refused.
 	NoXattrs bool
@@ -35,6 +44,9 @@ type Config struct {
 	Abort func()
 	// UserName and GroupName give the names of ids, "" for none; nil: no names.
 	UserName, GroupName func(id uint32) string
+	// MungeLinks sends the targets of links without the prefix of rsync's
+	// --munge-links, unless the client says otherwise.
+	MungeLinks bool
 	// Seed is the checksum seed, 0 for a random one.
 	Seed int32
 	// Now is the clock of the statistics; nil: time.Now.
@@ -50,6 +62,11 @@ type Result struct {
 	Err error
 	// Refused is the code of a refusal, such as E-RO, "" if there was none.
 	Refused string
+	// Module is the module that a client of the daemon protocol was let into,
+	// "" for all others.
+	Module string
+	// Probe says that the command was one of package probe, and no pull.
+	Probe bool
 	// Protocol is the negotiated version, 0 before that.
 	Protocol int
 	// Listed and Sent count file-list entries and files whose data were sent.
@@ -83,6 +100,8 @@ type session struct {
 	listHash  *checksum.File // of -c
 	listBuf   []byte
 
+	charset *charset.Charset // of the tree's names; nil: names are sent as they are
+	names   *vfs.File        // of --files-from, if it is a file of the tree
 	filters *filter.List
 	list    *flist.Builder
 	lists   []*flist.List // lists that the client still asks from, oldest first
@@ -91,15 +110,23 @@ type session struct {
 	start       time.Time
 	buildTime   time.Duration
 	xferErrors  int64
+	matched     struct{ blocks, hits, falseAlarms int64 }
 	listed      bool  // the first file list was sent
 	firstErrors int32 // I/O error bits that it reported
 	timedOut    chan struct{}
+	onlyListed  bool   // a client of the daemon protocol asked for the modules
+	where       string // what follows a path in a message
 	res         Result
 }
 
 // Serve runs one pull to its end. It returns when the client said goodbye, the
-// pull failed, or ctx ended.
+// pull failed, or ctx ended. A probe is answered in its place.
 func Serve(ctx context.Context, c Config) Result {
+	if c.Probes {
+		if a, ok := (probe.System{Tree: c.FS, Space: c.Space}).Run(c.Command); ok {
+			return answer(c, a)
+		}
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -112,6 +139,12 @@ func Serve(ctx context.Context, c Config) Result {
 	return s.finish(s.run())
 }
 
+func answer(c Config, a probe.Answer) Result {
+	_, errOut := io.WriteString(c.Stdout, a.Stdout)
+	_, errText := io.WriteString(c.Stderr, a.Stderr)
+	return Result{ExitStatus: a.Status, Err: errors.Join(errOut, errText), Probe: true}
+}
+
 func (s *session) run() error {
 	pull, err := argv.Parse(s.Command)
 	if err != nil {
@@ -120,10 +153,15 @@ func (s *session) run() error {
 	s.pull = pull
 	s.in = newInbox(s.Stdin, s.flush)
 	s.r = wire.NewReader(s.in)
-	if pull.Secluded {
-		if err := pull.ReadSecluded(s.r); err != nil {
+	refusal, err := s.readArguments()
+	if err != nil || s.onlyListed {
+		return err
+	}
+	if pull.FilesFromPath != "" {
+		if err := s.openNames(); err != nil {
 			return err
 		}
+		defer s.names.Close()
 	}
 	s.out.w = s.Stdout
 	if s.NoXattrs {
@@ -136,6 +174,9 @@ func (s *session) run() error {
 	defer stop()
 	if err := s.handshake(); err != nil {
 		return err
+	}
+	if refusal != nil {
+		return refusal
 	}
 	if err := s.readFilters(); err != nil {
 		return err
@@ -152,6 +193,21 @@ func (s *session) run() error {
 		return err
 	}
 	return s.goodbye()
+}
+
+// readArguments reads what the client says before the protocol that all
+// sessions share. A refusal is to be told in the session; an error ends it now.
+func (s *session) readArguments() (refusal *argv.Refusal, err error) {
+	switch {
+	case s.pull.Daemon:
+		refusal, err = s.openDaemon()
+	case s.pull.Secluded:
+		err = s.pull.ReadSecluded(s.r, s.decodeArgument)
+	}
+	if err == nil && refusal == nil {
+		err = s.chooseCharset()
+	}
+	return refusal, err
 }
 
 // flush sends what was written, before the client is waited for.
@@ -214,14 +270,14 @@ func (s *session) sendFirstList() error {
 func (s *session) checkBase(base string) error {
 	p, err := vfs.ParsePath(base)
 	if err != nil {
-		return &baseError{base, err}
+		return &baseError{s.quote(base), err}
 	}
 	info, err := s.FS.Lstat(p.Follow())
 	if err == nil && !info.IsDir() {
 		err = &vfs.Error{Op: "chdir", Path: p, Errno: vfs.ENOTDIR, Err: errors.New("not a directory")}
 	}
 	if err != nil {
-		return &baseError{p.String(), err}
+		return &baseError{s.quote(p.String()), err}
 	}
 	return nil
 }
@@ -242,7 +298,15 @@ func (s *session) listOptions() flist.Options {
 		SafeFlist:   s.compat.has(compatSafeFlist) || s.v.SafeFlist(),
 		ID0Names:    s.compat.has(compatID0Names),
 		UserName:    s.UserName, GroupName: s.GroupName,
-		Report: s.report,
+		Unmunge:       p.MungeLinks(s.MungeLinks),
+		EncodeTargets: p.Caps.Has('s'),
+		Report:        s.report,
+	}
+	if s.charset != nil {
+		o.Encode = s.charset.ToUTF8
+	}
+	if p.Verbose > 1 {
+		o.Explain = s.explain
 	}
 	if p.Checksum {
 		o.SumLen = s.sums.List.Size()
@@ -250,40 +314,6 @@ func (s *session) listOptions() flist.Options {
 	}
 	return o
 }
-
-// sources yields the path arguments, or the names of --files-from as they
-// arrive.
-func (s *session) sources(args []string) iter.Seq[flist.Source] {
-	return func(yield func(flist.Source) bool) {
-		if !s.pull.FilesFrom {
-			for _, a := range args {
-				if !yield(flist.Source{Name: a}) {
-					return
-				}
-			}
-			return
-		}
-		plain := s.v.Varints() && !s.v.FramedNames()
-		if plain {
-			s.r.Frame(false)
-		}
-		for {
-			name := s.r.CString("name in the list of files", maxListedName)
-			if s.r.Err() != nil || len(name) == 0 {
-				break
-			}
-			if !yield(flist.Source{Base: args[0], Name: flist.CleanListed(string(name), s.pull.Relative)}) {
-				return
-			}
-		}
-		if plain {
-			s.r.Frame(true)
-		}
-	}
-}
-
-// maxListedName bounds a name of --files-from in bytes.
-const maxListedName = 4095
 
 func (s *session) addList(l *flist.List) {
 	s.lists = append(s.lists, l)
@@ -302,9 +332,17 @@ func (s *session) nextList() error {
 	return nil
 }
 
+// open opens a file whose data are wanted.
+func (s *session) open(p vfs.Path) (*vfs.File, error) {
+	if s.pull.NoAtime() {
+		p = p.NoAtime()
+	}
+	return s.FS.Open(p)
+}
+
 // listSum is the -c checksum of a file, nil if it cannot be read.
 func (s *session) listSum(p vfs.Path) []byte {
-	f, err := s.FS.Open(p)
+	f, err := s.open(p)
 	if err != nil {
 		return nil
 	}

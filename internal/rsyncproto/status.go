@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"rrserve/internal/rsyncproto/argv"
+	"rrserve/internal/rsyncproto/charset"
 	"rrserve/internal/rsyncproto/delta"
 	"rrserve/internal/rsyncproto/filter"
 	"rrserve/internal/rsyncproto/flist"
@@ -22,6 +24,7 @@ const (
 	exitProtocol    = 2  // RERR_PROTOCOL
 	ExitFileSelect  = 3  // RERR_FILESELECT; also for a root that cannot be opened
 	exitUnsupported = 4  // RERR_UNSUPPORTED
+	exitStartClient = 5  // RERR_STARTCLIENT
 	exitSocketIO    = 10 // RERR_SOCKETIO
 	exitStream      = 12 // RERR_STREAMIO
 	exitSignal      = 20 // RERR_SIGNAL
@@ -57,6 +60,11 @@ func (e *versionError) Error() string {
 	return fmt.Sprintf("--protocol must be at least %d on the Server.", wire.MinVersion)
 }
 
+// startError ends the daemon protocol before a session begins.
+type startError struct{ text string }
+
+func (e *startError) Error() string { return e.text }
+
 // unsupported is an algorithm that the client fixed and that cannot be used.
 type unsupported struct{ text string }
 
@@ -64,12 +72,12 @@ func (e *unsupported) Error() string { return e.text }
 
 // baseError is a base directory of --files-from that cannot be entered.
 type baseError struct {
-	path string
+	path string // quoted
 	err  error
 }
 
 func (e *baseError) Error() string {
-	return fmt.Sprintf("rsync: [sender] change_dir \"%s\" failed: %s", e.path, reason(e.err))
+	return fmt.Sprintf("rsync: [sender] change_dir %s failed: %s", e.path, reason(e.err))
 }
 
 var (
@@ -116,8 +124,10 @@ func (s *session) status(err error) int {
 		frame   *wire.FrameError
 		rng     *wire.RangeError
 		version *versionError
+		start   *startError
 		base    *baseError
 		name    *unsupported
+		list    *nameListError
 		timeout errTimeout
 	)
 	switch {
@@ -127,7 +137,14 @@ func (s *session) status(err error) int {
 		return exitTimeout
 	case errors.As(err, &refusal):
 		s.res.Refused = string(refusal.Code)
+		if s.w != nil && s.w.Framed() {
+			return s.fail(refusal.Status, refusal.Error()+"\n") // which adds the last line itself
+		}
 		return s.fail(refusal.Status, refusal.Text)
+	case errors.As(err, &start):
+		s.res.Refused = string(argv.CodeDaemon)
+		io.WriteString(s.Stdout, "@ERROR: "+start.text+"\n")
+		return exitStartClient
 	case errors.As(err, &peer):
 		return int(peer.Code)
 	case errors.As(err, &rules):
@@ -135,6 +152,8 @@ func (s *session) status(err error) int {
 	case errors.As(err, &base):
 		s.errorXfer(base.Error() + "\n")
 		return s.fail(ExitFileSelect, "")
+	case errors.As(err, &list):
+		return s.fail(exitSyntax, fmt.Sprintf("%v\nrsync error: %s (code %d) [server=rrserve]\n", list, exitText[exitSyntax], exitSyntax))
 	case errors.As(err, &version), errors.Is(err, errNotRsync):
 		return s.fail(exitProtocol, err.Error()+"\n")
 	case errors.As(err, &name):
@@ -184,7 +203,7 @@ func (s *session) fail(code int, text string) int {
 		tag = wire.ErrorXfer
 	}
 	if text != "" {
-		s.w.Text(tag, text)
+		s.w.Text(tag, s.text(text))
 	}
 	switch {
 	case s.v.ErrorExit():
@@ -231,63 +250,95 @@ func (s *session) report(p flist.Problem) {
 	case flist.OpenDir:
 		s.failed("opendir", p.Path, p.Err)
 	case flist.ReadDir:
-		s.errorXfer(fmt.Sprintf("rsync: [sender] readdir(\"%s\"): %s\n", p.Path, reason(p.Err)))
+		s.errorXfer(fmt.Sprintf("rsync: [sender] readdir(%s): %s\n", s.quote(p.Path), reason(p.Err)))
 	case flist.ReadlinkStat:
-		s.errorXfer(fmt.Sprintf("rsync: [sender] readlink_stat(\"%s\") failed: %s\n", p.Path, reason(p.Err)))
+		s.errorXfer(fmt.Sprintf("rsync: [sender] readlink_stat(%s) failed: %s\n", s.quote(p.Path), reason(p.Err)))
 	case flist.Vanished:
 		s.vanished("file", p.Path)
 	case flist.DirVanished:
 		s.vanished("directory", p.Path)
 	case flist.NoReferent:
-		s.errorXfer(fmt.Sprintf("symlink has no referent: \"%s\"\n", p.Path))
+		s.errorXfer(fmt.Sprintf("symlink has no referent: %s\n", s.quote(p.Path)))
 	case flist.NameTooLong:
 		s.errorXfer(fmt.Sprintf("filename overflows max-path len: %s\n", p.Path))
 	case flist.EmptyLink:
-		s.errorXfer(fmt.Sprintf("skipping symlink with 0-length value: \"%s\"\n", p.Path))
+		s.errorXfer(fmt.Sprintf("skipping symlink with 0-length value: %s\n", s.quote(p.Path)))
 	case flist.AccessACL:
 		s.errorXfer(fmt.Sprintf("rsync: [sender] get_acl: sys_acl_get_file(%s, ACL_TYPE_ACCESS): %s\n", p.Path, reason(p.Err)))
 	case flist.DefaultACL:
 		s.errorXfer(fmt.Sprintf("rsync: [sender] get_acl: sys_acl_get_file(%s, ACL_TYPE_DEFAULT): %s\n", p.Path, reason(p.Err)))
 	case flist.XattrNames:
-		s.errorXfer(fmt.Sprintf("rsync: [sender] get_xattr_names: llistxattr(\"%s\",1024) failed: %s\n", p.Path, reason(p.Err)))
+		s.errorXfer(fmt.Sprintf("rsync: [sender] get_xattr_names: llistxattr(%s,1024) failed: %s\n", s.quote(p.Path), reason(p.Err)))
 	case flist.XattrValue:
-		s.errorXfer(fmt.Sprintf("rsync: [sender] get_xattr_data: lgetxattr(\"%s\",\"%s\",0) failed: %s\n", p.Path, p.Attr, reason(p.Err)))
+		s.errorXfer(fmt.Sprintf("rsync: [sender] get_xattr_data: lgetxattr(%s,\"%s\",0) failed: %s\n", s.quote(p.Path), p.Attr, reason(p.Err)))
 	case flist.SkippedDir:
 		s.info(fmt.Sprintf("skipping directory %s\n", p.Path))
 	case flist.UnsafeLink:
 		if s.pull.Verbose > 0 {
 			s.info(fmt.Sprintf("copying unsafe symlink \"%s\" -> \"%s\"\n", p.Path, p.Err))
 		}
+	case flist.BadName:
+		s.errorXfer(fmt.Sprintf("[sender] cannot convert filename: %s (%s)\n", p.Path, notConverted(p.Err)))
+	case flist.BadTarget:
+		s.errorXfer(fmt.Sprintf("[sender] cannot convert symlink data for: \"%s\" (%s)\n", p.Path, notConverted(p.Err)))
 	}
 }
 
+// notConverted is strerror(3) of what iconv(3) says.
+func notConverted(err error) string {
+	if errors.Is(err, charset.ErrIncomplete) {
+		return "Invalid argument"
+	}
+	return "Invalid or incomplete multibyte or wide character"
+}
+
+// explain tells somebody who debugs rules which one decided.
+func (s *session) explain(name string, isDir bool, why filter.Decision) {
+	kind, verb := "file", "showing"
+	if isDir {
+		kind = "directory"
+	}
+	if why.Excluded {
+		verb = "hiding"
+	}
+	list := ""
+	if why.List != "" {
+		list = " [" + why.List + "]"
+	}
+	s.info(fmt.Sprintf("[sender] %s %s %s because of pattern %s%s\n", verb, kind, name, why.Pattern, list))
+}
+
+// quote is how a path of the tree appears in a message: with the module's name
+// behind it if there is one, as from a daemon.
+func (s *session) quote(path string) string { return `"` + path + `"` + s.where }
+
 func (s *session) failed(what, path string, err error) {
-	s.errorXfer(fmt.Sprintf("rsync: [sender] %s \"%s\" failed: %s\n", what, path, reason(err)))
+	s.errorXfer(fmt.Sprintf("rsync: [sender] %s %s failed: %s\n", what, s.quote(path), reason(err)))
 }
 
 // errorXfer sends an error that makes the client exit with code 23.
 func (s *session) errorXfer(text string) {
 	s.xferErrors++
 	s.res.Failed++
-	s.w.Text(wire.ErrorXfer, text)
+	s.w.Text(wire.ErrorXfer, s.text(text))
 }
 
 func (s *session) vanished(what, path string) {
 	s.res.Vanished++
-	s.warning(fmt.Sprintf("%s has vanished: \"%s\"\n", what, path))
+	s.warning(fmt.Sprintf("%s has vanished: %s\n", what, s.quote(path)))
 }
 
 func (s *session) warning(text string) {
 	if s.v.Varints() {
-		s.w.Text(wire.Warning, text)
+		s.w.Text(wire.Warning, s.text(text))
 	} else {
-		s.w.Text(wire.Info, text)
+		s.w.Text(wire.Info, s.text(text))
 	}
 }
 
 func (s *session) info(text string) {
 	if !s.pull.Quiet {
-		s.w.Text(wire.Info, text)
+		s.w.Text(wire.Info, s.text(text))
 	}
 }
 
@@ -308,6 +359,15 @@ func reason(err error) string {
 		return fmt.Sprintf("%s (%d)", text, n)
 	}
 	return fmt.Sprintf("%v (%d)", e.Err, n)
+}
+
+// reasonText is reason without the number.
+func reasonText(err error) string {
+	text := reason(err)
+	if i := strings.LastIndex(text, " ("); i >= 0 {
+		text = text[:i]
+	}
+	return text
 }
 
 // errnoText is strerror(3) of the C locale on Linux.

@@ -19,6 +19,7 @@ import (
 // transcript is a session recorded with a real rsync on both ends.
 type transcript struct {
 	title, exec    string
+	module         string // of the daemon protocol
 	status         int
 	seed           int32
 	stats          int // offset of the statistics in server, -1: none
@@ -41,6 +42,8 @@ func readTranscript(t *testing.T, file string) transcript {
 		case strings.HasPrefix(line, "# "):
 		case key == "exec":
 			tr.exec = value
+		case key == "module":
+			tr.module = value
 		case key == "status":
 			tr.status, _ = strconv.Atoi(value)
 		case key == "seed":
@@ -104,6 +107,15 @@ func handshakeLen(t *testing.T, stream []byte, seed int32) int {
 	return 4 + i + 4
 }
 
+// version is the protocol that one side announces first: in a byte, or in the
+// greeting of the daemon protocol.
+func version(stream []byte) byte {
+	if rest, ok := bytes.CutPrefix(stream, []byte("@RSYNCD: ")); ok {
+		return (rest[0]-'0')*10 + rest[1] - '0'
+	}
+	return stream[0]
+}
+
 // statsLen is the length of the statistics; every number in the recordings is
 // small.
 func statsLen(protocol byte) int {
@@ -154,8 +166,24 @@ func recordedTree() *vfstest.Memory {
 		n := t.Add("srv/tree/x/"+name, file(0o644, big.String()))
 		n.Info.Nlink, n.Info.Ino = 2, 77
 	}
+	iconvTree(t)
 	addAttributes(t)
 	return t
+}
+
+// iconvTree adds a tree with names in ISO 8859-1.
+func iconvTree(t *vfstest.Memory) {
+	at := vfs.Time{Sec: 1_000_000_000}
+	dir := vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755, Size: 4096, Mtime: at, Nlink: 2}}
+	file := vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o644, Mtime: at}}
+	t.Add("ic", dir)
+	t.Add("ic/b", file)
+	t.Add("ic/a\xe9", file)
+	t.Add("ic/l\xe9", vfstest.Node{Info: vfs.Info{Mode: vfs.ModeSymlink | 0o777, Mtime: at}, Target: "a\xe9"})
+	t.Add("ic/zz", dir)
+	t.Add("ic/d\xe9", dir)
+	t.Add("ic/d\xe9/x\xfc", file)
+	t.Add("ic/zz/q", file)
 }
 
 // replay feeds the client's side of a recording to Serve.
@@ -170,7 +198,7 @@ func replay(tr transcript) (stream []byte, stderr string, res Result) {
 		}
 	}
 	res = Serve(context.Background(), Config{
-		Command: tr.exec, FS: recordedTree(),
+		Command: tr.exec, FS: recordedTree(), Module: tr.module,
 		Stdin: bytes.NewReader(tr.client), Stdout: &out, Stderr: &errOut, Abort: func() {},
 		UserName: name("root", "daemon"), GroupName: name("root", "daemon", "bin"), Seed: tr.seed,
 	})
@@ -204,7 +232,7 @@ func compareStreams(t *testing.T, tr transcript, got []byte) {
 	}
 	want, wantMessages, stats := frames(t, tr.server, plain, tr.stats)
 	data, messages, _ := frames(t, got, plain, -1)
-	if n := statsLen(min(tr.server[0], tr.client[0])); stats >= 0 && len(data) >= stats+n {
+	if n := statsLen(min(version(tr.server), version(tr.client))); stats >= 0 && len(data) >= stats+n {
 		copy(data[stats:stats+n], want[stats:stats+n])
 	}
 	if !bytes.Equal(data, want) {

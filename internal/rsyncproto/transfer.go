@@ -26,14 +26,14 @@ func (s *session) transfer(q *request) error {
 			return err
 		}
 	}
-	f, err := s.FS.Open(q.entry.Path())
+	f, err := s.open(q.entry.Path())
 	if err != nil {
 		s.cannotOpen(q, err)
 		return s.w.Err()
 	}
 	defer f.Close()
 	if appending && f.Info().Size < q.entry.Size() {
-		s.warning(fmt.Sprintf("skipped diminished file: \"%s\"\n", q.entry.Path()))
+		s.warning(fmt.Sprintf("skipped diminished file: %s\n", s.quote(q.entry.Path().String())))
 		s.noSend(q)
 		return s.w.Err()
 	}
@@ -46,12 +46,15 @@ func (s *session) transfer(q *request) error {
 	s.w.Write(res.Sum)
 	if res.ReadErr != nil {
 		s.list.AddIOError(flist.IOGeneral)
-		s.errorXfer(fmt.Sprintf("rsync: [sender] read errors mapping \"%s\": %s\n", q.entry.Path(), reason(res.ReadErr)))
+		s.errorXfer(fmt.Sprintf("rsync: [sender] read errors mapping %s: %s\n", s.quote(q.entry.Path().String()), reason(res.ReadErr)))
 	}
 	q.entry.MarkSent()
 	s.res.Sent++
 	s.res.Literal += res.Literal
 	s.res.Matched += res.Matched
+	s.matched.blocks += res.Blocks
+	s.matched.hits += res.Hits
+	s.matched.falseAlarms += res.FalseAlarms
 	return s.w.Err()
 }
 
@@ -102,7 +105,7 @@ func (s *session) cannotOpen(q *request, err error) {
 		s.vanished("file", path)
 	} else {
 		s.list.AddIOError(flist.IOGeneral)
-		s.errorXfer(fmt.Sprintf("rsync: [sender] send_files failed to open \"%s\": %s\n", path, reason(err)))
+		s.errorXfer(fmt.Sprintf("rsync: [sender] send_files failed to open %s: %s\n", s.quote(path), reason(err)))
 	}
 	s.noSend(q)
 }

@@ -216,11 +216,10 @@ func TestReadError(t *testing.T) {
 	wantNumber(t, "read", err, 75)
 }
 
-// TestNoFollowFlag holds the flag to be passed only where no link is followed.
-func TestNoFollowFlag(t *testing.T) {
-	const flag = 1 << 17
+// TestFlags holds the flags to be passed only where they are meant.
+func TestFlags(t *testing.T) {
 	base := &flags{}
-	fsys := vfs.FromAfero(base, vfs.Flags{NoFollow: flag})
+	fsys := vfs.FromAfero(base, vfs.Flags{NoFollow: 1, NoAtime: 2})
 	p := vfstest.P(t, "x")
 	fsys.Open(p)
 	fsys.ReadDir(p)
@@ -228,7 +227,9 @@ func TestNoFollowFlag(t *testing.T) {
 	fsys.Open(p.Follow())
 	fsys.ReadDir(p.Follow())
 	fsys.Lstat(p.Follow())
-	want := []string{"open 131072", "open 131072", "lstat", "open 0", "open 0", "stat"}
+	fsys.Open(p.NoAtime())
+	fsys.Open(p.Follow().NoAtime())
+	want := []string{"open 1", "open 1", "lstat", "open 0", "open 0", "stat", "open 3", "open 2"}
 	if diff := cmp.Diff(want, base.calls); diff != "" {
 		t.Error(diff)
 	}

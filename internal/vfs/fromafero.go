@@ -25,6 +25,7 @@ type aferoFS struct {
 // have.
 type Flags struct {
 	NoFollow int // do not follow a symbolic link in the last place of the name
+	NoAtime  int // leave the access time as it is, for [Path.NoAtime]
 	Xattrs   int // open an object of whatever type for its attributes only
 }
 
@@ -123,10 +124,14 @@ func notRegular(p Path, i *Info) error {
 
 // flag returns the flags with which p is opened.
 func (f *aferoFS) flag(p Path) int {
-	if p.follow {
-		return 0
+	flag := 0
+	if !p.follow {
+		flag |= f.flags.NoFollow
 	}
-	return f.flags.NoFollow
+	if p.noAtime {
+		flag |= f.flags.NoAtime
+	}
+	return flag
 }
 
 // open opens p, whatever it is, and describes what was opened.

@@ -23,8 +23,9 @@ var (
 // (not necessarily UTF-8). The zero Path names nothing and is refused by every
 // FS.
 type Path struct {
-	name   string // "/" or "/a/b"
-	follow bool
+	name    string // "/" or "/a/b"
+	follow  bool
+	noAtime bool
 }
 
 // Root returns the Path of the root itself.
@@ -118,6 +119,10 @@ func (p Path) Follow() Path { p.follow = true; return p }
 
 // Follows reports whether p was made by Follow.
 func (p Path) Follows() bool { return p.follow }
+
+// NoAtime returns the same name, which when opened leaves the access time of
+// the object as it is, where the file system can and may do that.
+func (p Path) NoAtime() Path { p.noAtime = true; return p }
 
 // check refuses the zero Path.
 func (p Path) check(op string) error {

@@ -7,8 +7,9 @@
 // cares, or refused with a [Refusal] that names it. A Pull has no field for an
 // option that writes, and there is no receiving mode.
 //
-// The order of calls for a session is Parse, then [Pull.ReadSecluded] when
-// Pull.Secluded is set, then [Pull.Expand].
+// The order of calls for a session is Parse, then [Pull.ReadDaemon] when
+// Pull.Daemon is set or [Pull.ReadSecluded] when Pull.Secluded is, then
+// [Pull.Expand].
 package argv
 
 // Limits of what a client may ask for, each refused with CodeLimit or

@@ -42,8 +42,8 @@ func (b *budget) compare(entries int) error {
 }
 
 // Expand returns the arguments as strings of the tree's own bytes: braces,
-// tilde and wildcards expanded as a shell would, or, when Secluded, wildcards
-// by rsync's own rules. Names keep the client's spelling, such as a leading
+// tilde and wildcards expanded as a shell would, or, when Secluded or Daemon,
+// wildcards by rsync's own rules. Names keep the client's spelling, such as a leading
 // "./" or "/", "/./" within and a slash at the end; both "/a" and "a" mean "a"
 // beneath the root. A word that matches nothing stays as it is. There is
 // always at least one argument, "." when the client gave none, and exactly one
@@ -53,7 +53,7 @@ func (b *budget) compare(entries int) error {
 // of ".." components. The error is a *Refusal.
 func (p *Pull) Expand(tree Lister) ([]string, error) {
 	expand := expandShell
-	if p.Secluded {
+	if p.Secluded || p.Daemon {
 		expand = expandSecluded
 	}
 	var out []string
@@ -159,7 +159,7 @@ func checkName(name string) error {
 		return refuse(statusSyntax, CodePath, "an argument is longer than %d bytes", MaxArg)
 	}
 	if strings.Contains(name, "..") && slices.Contains(strings.Split(name, "/"), "..") {
-		return refuse(statusSyntax, CodePath, `".." is not allowed in a path: %s`, printable(name))
+		return refuse(statusSyntax, CodePath, `".." is not allowed in a path: %s`, Printable(name))
 	}
 	return nil
 }

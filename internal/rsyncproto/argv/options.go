@@ -94,8 +94,8 @@ var table = []Option{
 	{0, names("no-one-file-system no-x"), flag, Honoured, "", zero(func(p *Pull) *int { return &p.OneFileSystem })},
 	{'C', names("cvs-exclude"), flag, Honoured, "", on(func(p *Pull) *bool { return &p.CVSExclude })},
 	{0, names("files-from"), value, Honoured, "", setFilesFrom},
-	{'0', names("from0"), flag, ReceiverOnly, "names on the stream always end with NUL", nil},
-	{0, names("no-from0"), flag, ReceiverOnly, "names on the stream always end with NUL", nil},
+	{'0', names("from0"), flag, Honoured, "", on(func(p *Pull) *bool { return &p.From0 })},
+	{0, names("no-from0"), flag, Honoured, "", off(func(p *Pull) *bool { return &p.From0 })},
 	{0, names("ignore-errors"), flag, Honoured, "", on(func(p *Pull) *bool { return &p.IgnoreErrors })},
 	{0, names("no-ignore-errors"), flag, Honoured, "", off(func(p *Pull) *bool { return &p.IgnoreErrors })},
 	{0, names("ignore-missing-args"), flag, Honoured, "", on(func(p *Pull) *bool { return &p.IgnoreMissingArgs })},
@@ -108,7 +108,8 @@ var table = []Option{
 	{'k', names("copy-dirlinks"), flag, Honoured, "", on(func(p *Pull) *bool { return &p.CopyDirLinks })},
 	{0, names("copy-unsafe-links"), flag, Honoured, "", on(func(p *Pull) *bool { return &p.CopyUnsafeLinks })},
 	{0, names("safe-links"), flag, ReceiverOnly, whyReceiver, nil},
-	{0, names("munge-links no-munge-links"), flag, Refused, whyConfine, nil},
+	{0, names("munge-links"), flag, Honoured, "", choose(given, func(p *Pull) *choice { return &p.munge })},
+	{0, names("no-munge-links"), flag, Honoured, "", choose(negated, func(p *Pull) *choice { return &p.munge })},
 	{0, names("insecure-links no-insecure-links"), flag, Refused, whyConfine, nil},
 	{0, names("confine-root"), value, Refused, whyConfine, nil},
 
@@ -141,9 +142,9 @@ var table = []Option{
 	{'t', names("times no-times no-t"), flag, ReceiverOnly, "modification times are always sent", nil},
 	{'E', names("executability"), flag, ReceiverOnly, "permissions are always sent", nil},
 	{'a', names("archive"), flag, Refused, "send the letters that it stands for, rlptgoD", nil},
-	{0, names("iconv"), value, Refused, "character set conversion is " + whyMissing, text(func(p *Pull) *string { return &p.Iconv })},
+	{0, names("iconv"), value, Honoured, "", setIconv},
 	{0, names("no-iconv"), flag, Honoured, "", clearIconv},
-	{0, names("fake-super"), flag, Refused, "attributes stored by --fake-super are not read", nil},
+	{0, names("fake-super"), flag, Refused, "the attributes that it stores in user.rsync.%stat are not read", nil},
 	{0, names("chmod"), value, Refused, "use it at the client, without sending it here", nil},
 	{0, names("chown"), value, Refused, "use it at the client, without sending it here", nil},
 
@@ -222,7 +223,7 @@ var table = []Option{
 	{0, names("exclude include"), value, Refused, whyRules, nil},
 
 	// Server, daemon and execution.
-	{0, names("daemon"), flag, Refused, "host::module is not served, use host:path", nil},
+	{0, names("daemon"), flag, Refused, "it is served only as clients send it, --server --daemon and a dot", nil},
 	{0, names("config dparam address port sockopts contimeout outbuf"), value, Refused, whyServer, nil},
 	{0, names("detach no-detach no-contimeout blocking-io no-blocking-io"), flag, Refused, whyServer, nil},
 	{0, names("rsh rsync-path copy-as"), value, Refused, "this server runs no programs", nil},

@@ -11,7 +11,7 @@ import (
 // further, if the word before --server is rsync or a path to it.
 //
 // The error is a *Refusal. When Pull.Secluded is set, ReadSecluded completes
-// the Pull.
+// the Pull; when Pull.Daemon is, ReadDaemon.
 func Parse(command string) (*Pull, error) {
 	words, err := Split(command)
 	if err != nil {
@@ -25,10 +25,14 @@ func Parse(command string) (*Pull, error) {
 		return nil, refuseCommand(command)
 	}
 	p := &Pull{Program: program(words[:server])}
+	if isDaemon(words[server:]) {
+		p.Daemon = true
+		return p, nil
+	}
 	refusal := p.options(words[server:])
 	switch {
-	case p.daemon:
-		return nil, refuse(statusSyntax, CodeDaemon, "host::module and rsync:// are not served here, use host:path with one colon")
+	case slices.ContainsFunc(words[server:], func(w Word) bool { return w.text == "--daemon" }):
+		return nil, refuse(statusSyntax, CodeDaemon, "a daemon answers to nothing but: rsync --server --daemon .")
 	case !p.sender:
 		return nil, refuse(statusSyntax, CodeReadOnly, "sending to read-only server not allowed")
 	case refusal != nil:
@@ -48,7 +52,7 @@ func program(words []Word) string {
 	for _, w := range words {
 		parts = append(parts, w.text)
 	}
-	return printable(strings.Join(parts, " "))
+	return Printable(strings.Join(parts, " "))
 }
 
 // refuseCommand answers everything that is not rsync talking to its server.
@@ -60,12 +64,12 @@ func refuseCommand(command string) *Refusal {
 	if isRsync(first) {
 		return refuse(statusSyntax, CodeCommand, "rsync runs here only at the other end of a pull: rsync -a USER@HOST:PATH DEST")
 	}
-	return refuse(statusNoRsync, CodeCommand, "%s: command not found, only rsync is served here: rsync -a USER@HOST:PATH DEST", printable(first))
+	return refuse(statusNoRsync, CodeCommand, "%s: command not found, only rsync is served here: rsync -a USER@HOST:PATH DEST", Printable(first))
 }
 
 // options stores all options in words and what follows the dot as arguments.
-// It returns the first refusal but reads on, since --sender and --daemon may
-// stand behind it and say more about the command.
+// It returns the first refusal but reads on, since --sender may stand behind it
+// and says more about the command.
 func (p *Pull) options(words []Word) *Refusal {
 	s := scanner{pull: p, words: words}
 	for len(s.words) > 0 && !s.ended {
@@ -98,6 +102,7 @@ func (s *scanner) word() {
 		s.long(w)
 	case len(w) > 1 && w[0] == '-':
 		s.bundle(w)
+	case w == nullWord && s.pull.Daemon:
 	default:
 		s.refuse(refuseOption(w, "expected an option, or . before the arguments"))
 	}
@@ -149,7 +154,6 @@ func (s *scanner) withNext(o *Option, name string) {
 func (s *scanner) apply(o *Option, name, value string) {
 	if o.Action == Refused {
 		s.refuse(refuseOption(name, "refused: "+o.Why))
-		s.pull.daemon = s.pull.daemon || name == "--daemon"
 		return
 	}
 	if o.set == nil {

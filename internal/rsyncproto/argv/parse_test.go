@@ -83,8 +83,18 @@ func TestParse(t *testing.T) {
 			archive(func(p *Pull) {
 				p.Caps = "LsfxCIvu"
 				p.Recurse = false
-				p.Relative, p.FilesFrom, p.ChecksumSeed = true, true, 1
+				p.Relative, p.FilesFrom, p.From0, p.ChecksumSeed = true, true, true, 1
 			}), []string{"d"}},
+		{"rsync --server --sender -lo --files-from sub/li\\ st . d",
+			Pull{Links: true, Owner: true, Dirs: true, Relative: true, FilesFrom: true, FilesFromPath: "sub/li st"}, []string{"d"}},
+		{"rsync --server --sender -l --files-from=/list --from0 . d",
+			Pull{Links: true, Dirs: true, Relative: true, FilesFrom: true, FilesFromPath: "/list", From0: true}, []string{"d"}},
+		{"rsync --server --sender -l --iconv=iso88591 . d", Pull{Links: true, Iconv: "iso88591"}, []string{"d"}},
+		{"rsync --server --sender -l --iconv=a,b . d", Pull{Links: true, Iconv: "b"}, []string{"d"}},
+		{"rsync --server --sender -l --iconv=. . d", Pull{Links: true, Iconv: "."}, []string{"d"}},
+		{"rsync --server --sender -l --iconv= . d", Pull{Links: true, Iconv: "."}, []string{"d"}},
+		{"rsync --server --sender -l --iconv=a --iconv=- . d", Pull{Links: true}, []string{"d"}},
+		{"rsync --server --sender -l --iconv=a --no-iconv . d", Pull{Links: true}, []string{"d"}},
 		{"rsync --server --sender -logDtp --files-from - --no-relative --no-dirs . d",
 			archive(func(p *Pull) { p.Recurse, p.Dirs, p.FilesFrom = false, false, true }), []string{"d"}},
 		{"rsync --server --sender -de.LsfxCIvu --list-only --checksum-seed=-7 . d/",
@@ -168,7 +178,7 @@ func TestRefusals(t *testing.T) {
 		return "rrserve: " + s + ": command not found, only rsync is served here: rsync -a USER@HOST:PATH DEST [E-COMMAND]\n"
 	}
 	const push = "rrserve: sending to read-only server not allowed [E-RO]\n"
-	const daemon = "rrserve: host::module and rsync:// are not served here, use host:path with one colon [E-DAEMON]\n"
+	const daemon = "rrserve: a daemon answers to nothing but: rsync --server --daemon . [E-DAEMON]\n"
 	tests := []struct {
 		command string
 		status  int
@@ -179,7 +189,8 @@ func TestRefusals(t *testing.T) {
 		{"rsync --server -r --log-file=x --no-such . --sender", 1, CodeReadOnly, push},
 		{"sudo rsync --server -r --delete . dst", 1, CodeReadOnly, push},
 		{"rsync --server", 1, CodeReadOnly, push},
-		{"rsync --server --daemon .", 1, CodeDaemon, daemon},
+		{"rsync --server --daemon", 1, CodeDaemon, daemon},
+		{"rsync --server --daemon --config=x .", 1, CodeDaemon, daemon},
 		{"rsync --server --sender --daemon .", 1, CodeDaemon, daemon},
 		{pull + "-r --foo . d", 1, CodeOption, option("--foo: unknown option")},
 		{pull + "-r --foo=bar . d", 1, CodeOption, option("--foo: unknown option")},
@@ -197,13 +208,12 @@ func TestRefusals(t *testing.T) {
 		{pull + "--bwlimit=1.5 . d", 1, CodeOption, option("--bwlimit=1.5: invalid numeric value")},
 		{pull + "--checksum-seed=4294967296 . d", 1, CodeOption, option("--checksum-seed=4294967296: invalid numeric value")},
 		{pull + "--compress-level= . d", 1, CodeOption, option("--compress-level=: invalid numeric value")},
-		{pull + "--files-from=/etc/list . d", 1, CodeOption, option("--files-from=/etc/list: refused: a list of names is only taken from the client")},
+		{pull + "--files-from= . d", 1, CodeOption, option("--files-from=: a file name is missing")},
 		{pull + "-essh . d", 1, CodeOption, option("-essh: refused: this server runs no programs")},
 		{pull + "-e ./x . d", 1, CodeOption, option("-e./x: refused: this server runs no programs")},
 		{pull + "-e.iL_s . d", 1, CodeOption, option("-e.iL_s: refused: this server runs no programs")},
 		{pull + "-e3x.iL . d", 1, CodeOption, option("-e3x.iL: refused: this server runs no programs")},
 		{pull + "-N . d", 1, CodeOption, option("-N: refused: creation times are not supported by this server")},
-		{pull + "-r --iconv=iso88591 . ic/", 1, CodeOption, option("--iconv: refused: character set conversion is not supported by this server")},
 		{pull + "-r --copy-devices . d", 1, CodeOption, option("--copy-devices: refused: the contents of devices are not served")},
 		{pull + "-r --remove-source-files . d", 1, CodeOption, option("--remove-source-files: refused: this server is read-only")},
 		{pull + "-fx . d", 1, CodeOption, option("-f: refused: filter rules come with the transfer, not on the command line")},
@@ -305,7 +315,7 @@ func TestReadSecluded(t *testing.T) {
 			Pull{Secluded: true, Recurse: true, Dirs: true, Links: true, Owner: true, Group: true, Devices: true, Specials: true, Caps: "iLsfxCIvu"},
 			[]string{"/srv/tree/d/"}},
 		{"rsync --server --sender -se.LsfxCIvu", "rsync\x00--files-from=-\x00--from0\x00--checksum-seed=1\x00.\x00it's $HOME `a`;\\*\x00\x00\x20\x00\x00\x00",
-			Pull{Secluded: true, Dirs: true, Relative: true, FilesFrom: true, ChecksumSeed: 1, Caps: "LsfxCIvu"},
+			Pull{Secluded: true, Dirs: true, Relative: true, FilesFrom: true, From0: true, ChecksumSeed: 1, Caps: "LsfxCIvu"},
 			[]string{"it's $HOME `a`;\\*"}},
 		{"rsync --server --sender -sd . dropped", "rsync\x00.\x00-x\x00.\x00a b\x00\x00\x20\x00\x00\x00",
 			Pull{Secluded: true, Dirs: true}, []string{"-x", ".", "a b"}},
@@ -314,7 +324,7 @@ func TestReadSecluded(t *testing.T) {
 	for _, test := range tests {
 		p, _ := parse(t, test.command)
 		r := wire.NewReader(strings.NewReader(test.stream))
-		if err := p.ReadSecluded(r); err != nil {
+		if err := p.ReadSecluded(r, nil); err != nil {
 			t.Errorf("%q: %v", test.stream, err)
 			continue
 		}
@@ -346,11 +356,41 @@ func TestReadSecludedRefusals(t *testing.T) {
 	}
 	for _, test := range tests {
 		p, _ := parse(t, "rsync --server --sender -sre.iLsf")
-		err := p.ReadSecluded(wire.NewReader(bytes.NewReader(test.stream)))
+		err := p.ReadSecluded(wire.NewReader(bytes.NewReader(test.stream)), nil)
 		if test.want != nil {
 			checkRefusal(t, test.name, err, test.want)
 		} else if _, refusal := errors.AsType[*Refusal](err); err == nil || refusal {
 			t.Errorf("%s: error %v", test.name, err)
+		}
+	}
+}
+
+// Strings of secluded arguments are names of the wire's character set.
+func TestReadSecludedDecodes(t *testing.T) {
+	p, _ := parse(t, "rsync --server --sender -s --iconv=x")
+	r := wire.NewReader(strings.NewReader("rsync\x00--files-from\x00a\x00.\x00b\x00\x00"))
+	if err := p.ReadSecluded(r, func(s string) string { return strings.ReplaceAll(strings.ReplaceAll(s, "a", "A"), "b", "B") }); err != nil {
+		t.Fatal(err)
+	}
+	if got := texts(p.Args); p.FilesFromPath != "A" || len(got) != 1 || got[0] != "B" {
+		t.Errorf("list %q, arguments %q", p.FilesFromPath, got)
+	}
+}
+
+func TestMungeLinksAndNoAtime(t *testing.T) {
+	for _, test := range []struct {
+		options                 string
+		munge, unasked, noAtime bool
+	}{
+		{"-l", false, true, false},
+		{"--munge-links -U", true, true, false},
+		{"--munge-links --no-munge-links -UU", false, false, true},
+		{"--open-noatime", false, true, true},
+		{"--open-noatime --no-open-noatime", false, true, false},
+	} {
+		p, _ := parse(t, "rsync --server --sender "+test.options+" . d")
+		if p.MungeLinks(false) != test.munge || p.MungeLinks(true) != test.unasked || p.NoAtime() != test.noAtime {
+			t.Errorf("%s: munge links %t and %t, no access times %t", test.options, p.MungeLinks(false), p.MungeLinks(true), p.NoAtime())
 		}
 	}
 }

@@ -32,10 +32,12 @@ type Pull struct {
 	IgnoreMissingArgs bool // --ignore-missing-args
 	DeleteMissingArgs bool // --delete-missing-args
 	ListOnly          bool // --list-only
-	// FilesFrom is --files-from=-: names follow on the stream, and Expand
-	// yields exactly one argument, their base directory. A file of names on
-	// the server's side is refused.
-	FilesFrom bool
+	// FilesFrom is --files-from: what is listed is named in a list, and Expand
+	// yields exactly one argument, the names' base directory. The list follows
+	// on the stream, or is the file FilesFromPath of the tree.
+	FilesFrom     bool
+	FilesFromPath string // as the client gave it; "": on the stream
+	From0         bool   // --from0: names in that file end with NUL, not with a line
 
 	// Symbolic links.
 
@@ -88,15 +90,21 @@ type Pull struct {
 
 	// Secluded is -s: the arguments are the first bytes of the stream, to be
 	// read by ReadSecluded.
-	Secluded     bool
-	Caps         Caps   // letters of -e, "" before protocol 30
-	NoIncRecurse bool   // --no-inc-recursive, --qsort
-	Protocol     int    // highest version to offer, 27..32, or 0 for no cap
-	Iconv        string // value of --iconv, "" without
-	BWLimit      int64  // KiB/s, 0 for no limit
-	Timeout      int    // seconds, 0 for none
-	Verbose      int    // number of -v
-	Quiet        bool   // -q
+	Secluded bool
+	// Daemon is --daemon, for host::module: protocol versions and the name of
+	// a module are the first bytes of the stream, and then the arguments, to
+	// be read by ReadDaemon. Until then nothing else is known.
+	Daemon       bool
+	Caps         Caps // letters of -e, "" before protocol 30
+	NoIncRecurse bool // --no-inc-recursive, --qsort
+	Protocol     int  // highest version to offer, 27..32, or 0 for no cap
+	// Iconv is the value of --iconv: the character set of the names in the
+	// tree, unchecked; "." is that of the server's locale; "" without.
+	Iconv   string
+	BWLimit int64 // KiB/s, 0 for no limit
+	Timeout int   // seconds, 0 for none
+	Verbose int   // number of -v
+	Quiet   bool  // -q
 
 	// Args are the arguments as the client gave them, before Expand. Empty
 	// means the root.
@@ -106,8 +114,8 @@ type Pull struct {
 	zs       int
 	dirs     choice
 	relative choice
+	munge    choice
 	sender   bool
-	daemon   bool
 }
 
 // choice is an option that can be given, negated or left open.
@@ -155,6 +163,16 @@ func (p *Pull) WantsCompression() bool {
 	}
 	return p.Compress || p.CompressLevelGiven
 }
+
+// MungeLinks reports whether the targets of links are to be sent without the
+// prefix of --munge-links, which the server does on its own if unasked is set.
+func (p *Pull) MungeLinks(unasked bool) bool {
+	return p.munge == given || p.munge == open && unasked
+}
+
+// NoAtime reports whether files are to be read without touching their access
+// times.
+func (p *Pull) NoAtime() bool { return p.OpenNoATime || p.ATimes > 1 }
 
 // NegotiatesChecksum reports whether the checksum is left to negotiation.
 func (p *Pull) NegotiatesChecksum() bool { return p.ChecksumChoice == "" }

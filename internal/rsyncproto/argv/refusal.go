@@ -17,7 +17,7 @@ const (
 	CodeQuote    Code = "E-QUOTE"   // shell syntax that is not interpreted
 	CodePath     Code = "E-PATH"    // an argument that cannot name anything here
 	CodeCommand  Code = "E-COMMAND" // not an rsync server command line
-	CodeDaemon   Code = "E-DAEMON"  // host::module, the daemon protocol
+	CodeDaemon   Code = "E-DAEMON"  // an unknown module, or not the daemon protocol
 	CodeLimit    Code = "E-LIMIT"   // larger than one of the limits
 )
 
@@ -52,7 +52,7 @@ func refuseOption(option, why string) *Refusal {
 	return &Refusal{statusSyntax, CodeOption, fmt.Sprintf(
 		"rsync: on remote machine: %s: %s [%s]\n"+
 			"rsync error: syntax or usage error (code 1) [server=rrserve]\n",
-		printable(option), why, CodeOption)}
+		Printable(option), why, CodeOption)}
 }
 
 // RefuseXattrs returns the refusal of a pull that asks for what a server without
@@ -68,9 +68,9 @@ func (p *Pull) RefuseXattrs() error {
 	return nil
 }
 
-// printable makes text of the peer fit for a terminal and a log: at most 200
+// Printable makes text of the peer fit for a terminal and a log: at most 200
 // bytes, unprintable ones as rsync escapes them (\#ooo).
-func printable(s string) string {
+func Printable(s string) string {
 	const limit = 200
 	var b strings.Builder
 	for i := 0; i < len(s); {

@@ -10,14 +10,13 @@ import "rrserve/internal/rsyncproto/wire"
 //
 // Nothing may be written to the client before it returns. A string has at most
 // MaxArg bytes; at most MaxArgs strings and 4 MiB are read. The error is a
-// *Refusal or the Reader's.
-func (p *Pull) ReadSecluded(r *wire.Reader) error {
-	words, err := readStrings(r)
+// *Refusal or the Reader's. Each string goes through decode, which turns
+// --iconv's UTF-8 into the character set of the tree;
+// nil: unchanged.
+func (p *Pull) ReadSecluded(r *wire.Reader, decode func(string) string) error {
+	words, err := secludedWords(r, decode)
 	if err != nil {
 		return err
-	}
-	if len(words) > 0 {
-		words = words[1:] // the program's name
 	}
 	if refusal := p.options(words); refusal != nil {
 		return refusal
@@ -26,10 +25,26 @@ func (p *Pull) ReadSecluded(r *wire.Reader) error {
 	return nil
 }
 
-func readStrings(r *wire.Reader) ([]Word, error) {
+// secludedWords reads the arguments without the program's name.
+func secludedWords(r *wire.Reader, decode func(string) string) ([]Word, error) {
+	words, err := readStrings(r, r.CString)
+	if len(words) > 0 {
+		words = words[1:]
+	}
+	for i := range words {
+		if decode != nil {
+			words[i].text = decode(words[i].text)
+		}
+	}
+	return words, err
+}
+
+// readStrings reads arguments up to an empty one, each with next, a method of
+// r. The error is a *Refusal or the Reader's.
+func readStrings(r *wire.Reader, next func(what string, limit int) []byte) ([]Word, error) {
 	var words []Word
 	for size := 0; ; {
-		text := r.CString("secluded argument", MaxArg)
+		text := next("argument", MaxArg)
 		if err := r.Err(); err != nil {
 			return nil, err
 		}

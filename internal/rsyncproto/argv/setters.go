@@ -107,10 +107,30 @@ func setSpecialFiles(value bool) setter {
 }
 
 func setFilesFrom(p *Pull, value string) error {
-	if value != "-" {
-		return errors.New("refused: a list of names is only taken from the client")
+	if value == "" {
+		return errors.New("a file name is missing")
 	}
-	p.FilesFrom = true
+	p.FilesFrom, p.FilesFromPath = true, value
+	if value == "-" {
+		p.FilesFromPath = ""
+	}
+	return nil
+}
+
+// setIconv takes the server's part of LOCAL,REMOTE, which clients send without
+// the comma; "-" means no conversion.
+func setIconv(p *Pull, value string) error {
+	_, remote, found := strings.Cut(value, ",")
+	switch {
+	case value == "-":
+		p.Iconv = ""
+	case found && remote != "":
+		p.Iconv = remote
+	case found || value == "":
+		p.Iconv = "."
+	default:
+		p.Iconv = value
+	}
 	return nil
 }
 

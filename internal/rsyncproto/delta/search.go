@@ -169,7 +169,11 @@ func (m *search) find(p []byte) int32 {
 		if strong == nil {
 			strong = m.sum(p)
 		}
-		return m.same(i, strong)
+		if !m.same(i, strong) {
+			m.FalseAlarms++
+			return false
+		}
+		return true
 	}
 	// A block in its own place need not be written by the client. Else the block
 	// after the last one makes a run, which is short on the wire and easy to read.
@@ -199,6 +203,7 @@ func (m *search) find(p []byte) int32 {
 		i = &m.index.next[block]
 	}
 	if strong != nil {
+		m.Hits++
 		m.budget -= int64(len(p))
 	}
 	return none
@@ -214,6 +219,8 @@ func (m *search) match(i int32, literal, data []byte) error {
 	}
 	m.pos += int64(len(data))
 	m.Matched += int64(len(data))
+	m.Blocks++
+	m.Hits++
 	m.want, m.fresh = i+1, true
 	return m.out.Match(i, data)
 }

@@ -35,6 +35,10 @@ type Result struct {
 	ReadErr error
 	Literal int64 // bytes sent as they are
 	Matched int64 // bytes sent as block numbers
+	// Blocks counts the blocks sent as numbers, Hits the places in the file with
+	// the weak sum of some block, FalseAlarms the blocks that had the weak sum of
+	// a place and not its strong one.
+	Blocks, Hits, FalseAlarms int64
 }
 
 // Whole sends all size bytes of the file as literals.

@@ -62,7 +62,38 @@ func (l *List) Top(src Source, root string) *Dir {
 // last of these. Nothing below an excluded directory is to be looked at.
 func (d *Dir) Excluded(name string, isDir bool) bool {
 	s := subject{name: name, base: name[strings.LastIndexByte(name, '/')+1:], isDir: isDir}
-	return d.verdict(d.list.rules, &s) == excluded
+	return d.excludes(&s)
+}
+
+func (d *Dir) excludes(s *subject) bool {
+	r, _ := d.decide(d.list.rules, s)
+	return r != nil && !r.flags.has(include)
+}
+
+// Decision says which rule decided about an object.
+type Decision struct {
+	Excluded bool
+	// Pattern is that of the rule, as written. Patterns of files are not
+	// repeated: the client may not be allowed to see them.
+	Pattern string
+	// List is "" for the client's own rules, "global CVS" for those of -C and
+	// "per-dir" with a file name for others.
+	List string
+}
+
+// Decide is Excluded together with the reason; it reports whether there is one.
+func (d *Dir) Decide(name string, isDir bool) (Decision, bool) {
+	s := subject{name: name, base: name[strings.LastIndexByte(name, '/')+1:], isDir: isDir}
+	r, in := d.decide(d.list.rules, &s)
+	switch {
+	case r == nil:
+		return Decision{}, false
+	case in != nil:
+		return Decision{!r.flags.has(include), "<rule from a file read earlier>", "per-dir " + in.shown()}, true
+	case r.flags.has(cvs):
+		return Decision{!r.flags.has(include), r.written, "global CVS"}, true
+	}
+	return Decision{!r.flags.has(include), r.written, ""}, true
 }
 
 // HasXattrRules reports whether rules for names of extended attributes (the
@@ -74,7 +105,7 @@ func (d *Dir) HasXattrRules() bool { return d.xattrs }
 // with this name, such as "user.x".
 func (d *Dir) ExcludedXattr(name string) bool {
 	s := subject{name: name, base: name[strings.LastIndexByte(name, '/')+1:], xattr: true}
-	return d.verdict(d.list.rules, &s) == excluded
+	return d.excludes(&s)
 }
 
 // subject is a name being checked.
@@ -85,23 +116,20 @@ type subject struct {
 	xattr      bool
 }
 
-type verdict uint8
-
-const (
-	undecided verdict = iota
-	included
-	excluded
-)
-
-// verdict evaluates rules in order; the first that applies decides. A
-// dir-merge rule only refers to one made later, so the recursion ends.
-func (d *Dir) verdict(rules []rule, s *subject) verdict {
+// decide evaluates rules in order and returns the first that applies, nil if
+// none does, and the dir-merge rule among whose rules it is, nil if it is the
+// client's own. A dir-merge rule only refers to one made later, so the
+// recursion ends.
+func (d *Dir) decide(rules []rule, s *subject) (*rule, *dirMergeRule) {
 	for i := range rules {
 		r := &rules[i]
 		if r.merge != 0 {
 			for l := d.local[r.merge-1]; l != nil; l = l.above {
-				if v := d.verdict(l.rules, s); v != undecided {
-					return v
+				if found, in := d.decide(l.rules, s); found != nil {
+					if in == nil {
+						in = &d.merges[r.merge-1]
+					}
+					return found, in
 				}
 			}
 			continue
@@ -109,12 +137,9 @@ func (d *Dir) verdict(rules []rule, s *subject) verdict {
 		if r.flags.has(xattrOnly) != s.xattr || d.matches(r, s) == r.flags.has(negate) {
 			continue
 		}
-		if r.flags.has(include) {
-			return included
-		}
-		return excluded
+		return r, nil
 	}
-	return undecided
+	return nil, nil
 }
 
 func (d *Dir) matches(r *rule, s *subject) bool {

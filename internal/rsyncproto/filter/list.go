@@ -48,7 +48,11 @@ type dirMergeRule struct {
 	name  string // one component
 	from  string // where the scan of parents starts, as written; "": no scan
 	flags flags
+	made  origin // where the rule itself stands
 }
+
+// shown is how messages call the file.
+func (m *dirMergeRule) shown() string { return m.made.name(m.name) }
 
 // List is the client's rules in order. After Read and AddCVS it does not
 // change and may be used by several goroutines.
@@ -183,7 +187,7 @@ func cvsRules(f flags) []rule {
 	patterns := compiledCVS()
 	rules := make([]rule, len(patterns))
 	for i, p := range patterns {
-		rules[i] = rule{flags: f & (include | negate | sides | xattrOnly), pattern: p}
+		rules[i] = rule{flags: f&(include|negate|sides|xattrOnly) | cvs, pattern: p}
 	}
 	return rules
 }

@@ -265,6 +265,7 @@ func (f *file) newRule(fl flags, pattern string, depth int) rule {
 
 func (f *file) addDirMerge(fl flags, pattern string, from origin) error {
 	m := newDirMerge(fl, pattern)
+	m.made = from
 	if f.scanning {
 		m.from = resolve(f.dir, m.from)
 	}

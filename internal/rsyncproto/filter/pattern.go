@@ -22,6 +22,7 @@ type pattern struct {
 	dirOnly  bool
 	slashes  int
 	text     string // of the Equal comparisons
+	written  string // the pattern itself
 	globs    []glob // of the Glob comparisons: any of them
 	dirGlobs []glob // further ones for directories
 }
@@ -29,7 +30,7 @@ type pattern struct {
 // compilePattern prepares the text of a pattern. An absolute pattern is
 // compared with absolute names, which begin without a slash.
 func compilePattern(text string, absolute bool) pattern {
-	var p pattern
+	p := pattern{written: text}
 	if len(text) > 1 && text[len(text)-1] == '/' {
 		p.dirOnly = true
 		text = text[:len(text)-1]

@@ -54,7 +54,7 @@ func (b *Builder) wanted(d *dir, base string, p place, it *item) bool {
 		b.problem(SkippedDir, p.name, nil)
 		return false
 	}
-	if base != "." && d.excluded(base, isDir) {
+	if base != "." && b.excluded(d, base, isDir) {
 		return false
 	}
 	switch {

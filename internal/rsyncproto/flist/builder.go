@@ -100,7 +100,9 @@ func (b *Builder) finish(first bool) (*List, error) {
 
 	l := b.list
 	b.next = l.Start + int32(len(l.entries)) + 1
-	l.seal(v)
+	if b.o.Encode == nil {
+		l.seal(v)
+	}
 	if b.o.Incremental {
 		b.queue(l)
 	}
@@ -147,6 +149,13 @@ func (b *Builder) add(d *dir, base string, it *item) *Entry {
 		b.problem(NameTooLong, d.prefix()+base, nil)
 		return nil
 	}
+	prefix, name := d.prefix(), base
+	if b.o.Encode != nil {
+		var ok bool
+		if prefix, name, ok = b.encoded(prefix + base); !ok {
+			return nil
+		}
+	}
 	if len(b.slab) == 0 {
 		b.slab = make([]Entry, slabSize)
 	}
@@ -166,10 +175,29 @@ func (b *Builder) add(d *dir, base string, it *item) *Entry {
 	case vfs.ModeRegular, vfs.ModeSymlink:
 		b.total += in.Size
 	}
-	e.long = b.enc.entry(d.prefix(), base, it, b.list.Start+e.wire, b.list.Start)
+	e.long = b.enc.entry(prefix, name, it, b.list.Start+e.wire, b.list.Start)
 	b.list.entries = append(b.list.entries, e)
 	return e
 }
+
+// encoded returns a transfer name as it is sent, in the two parts that the
+// encoder takes.
+func (b *Builder) encoded(name string) (prefix, base string, ok bool) {
+	base, err := b.o.Encode(name)
+	switch {
+	case err != nil:
+		b.problem(BadName, name, err)
+	case len(base) > maxName:
+		b.problem(NameTooLong, name, nil)
+	default:
+		return "", base, true
+	}
+	return "", "", false
+}
+
+// mungePrefix is what --munge-links puts in front of the targets of links where
+// it receives them (rsync.h: SYMLINK_PREFIX).
+const mungePrefix = "/rsyncd-munged/"
 
 // readTarget reads the target of a symbolic link into it.
 func (b *Builder) readTarget(e *Entry, it *item) bool {
@@ -185,9 +213,44 @@ func (b *Builder) readTarget(e *Entry, it *item) bool {
 		b.problem(NameTooLong, e.Path().String(), nil)
 	default:
 		it.target, it.info.Size = target, int64(len(target))
+		return b.rewriteTarget(e, it)
+	}
+	return false
+}
+
+// rewriteTarget gives a target the form in which it is sent. The size stays that
+// of the link.
+func (b *Builder) rewriteTarget(e *Entry, it *item) bool {
+	if rest, ok := strings.CutPrefix(it.target, mungePrefix); ok && rest != "" && b.o.Unmunge {
+		it.target = rest
+	}
+	if b.o.Encode == nil || !b.o.EncodeTargets {
+		return true
+	}
+	target, err := b.o.Encode(it.target)
+	switch {
+	case err != nil:
+		b.problem(BadTarget, e.Path().String(), err)
+	case len(target) > maxName:
+		b.problem(NameTooLong, e.Path().String(), nil)
+	default:
+		it.target = target
 		return true
 	}
 	return false
+}
+
+// excluded reports whether the rules leave out the entry base of d.
+func (b *Builder) excluded(d *dir, base string, isDir bool) bool {
+	if b.o.Explain == nil {
+		return d.excluded(base, isDir)
+	}
+	name := d.transferName(base)
+	why, decided := d.filter.Decide(name, isDir)
+	if decided {
+		b.o.Explain(name, isDir, why)
+	}
+	return why.Excluded
 }
 
 // contents lists the directory d into the current list and returns the
@@ -235,7 +298,7 @@ func (b *Builder) child(d *dir, in *vfs.Info) *Entry {
 		return nil
 	}
 	isDir := it.info.IsDir()
-	if d.excluded(name, isDir) {
+	if b.excluded(d, name, isDir) {
 		return nil
 	}
 	if isDir {
@@ -258,7 +321,7 @@ func (b *Builder) unreadableChild(d *dir, in *vfs.Info) {
 	switch {
 	case errno(in.Err) == vfs.ENOENT:
 		b.problem(Vanished, path, in.Err)
-	case d.excluded(in.Name, false) && d.excluded(in.Name, true):
+	case b.excluded(d, in.Name, false) && b.excluded(d, in.Name, true):
 	default:
 		b.problem(ReadlinkStat, path, in.Err)
 	}
@@ -301,7 +364,7 @@ func (b *Builder) follow(d *dir, base string, it *item) bool {
 // unfollowed reports a link that had to be followed and could not be.
 func (b *Builder) unfollowed(d *dir, base string, p vfs.Path, err error) {
 	switch {
-	case d.excluded(base, false):
+	case b.excluded(d, base, false):
 	case errno(err) == vfs.ENOENT:
 		b.problem(NoReferent, p.String(), err)
 	default:

@@ -37,6 +37,17 @@ type Options struct {
 	// Compat flags that change the list's bytes (protocol section 3.2).
 	VarintFlags, SafeFlist, ID0Names bool
 
+	// Encode gives names the character set of the wire (--iconv); nil: they
+	// are sent as they are. With it both sides count entries in the order in
+	// which they are sent. EncodeTargets: targets of links too.
+	Encode        func(name string) (string, error)
+	EncodeTargets bool
+	// Unmunge takes the prefix of --munge-links from targets of links.
+	Unmunge bool
+
+	// Explain is told which rule decided about a name (-vv); nil: nobody asks.
+	Explain func(name string, isDir bool, why filter.Decision)
+
 	// Sum returns the -c checksum of a regular file, of the length that the
 	// negotiated algorithm has; nil without -c.
 	Sum func(p vfs.Path) []byte
@@ -67,6 +78,8 @@ const (
 	EmptyLink                // a symbolic link without a target
 	SkippedDir               // a directory where neither -r nor -d was given
 	UnsafeLink               // a link that --copy-unsafe-links replaces by its referent
+	BadName                  // a name that the character set of the wire does not have
+	BadTarget                // the same of the target of a link
 	AccessACL                // an object whose access control list cannot be read
 	DefaultACL               // a directory whose default access control list cannot be read
 	XattrNames               // an object whose attributes cannot be listed
@@ -76,7 +89,7 @@ const (
 // Problem is one name that is not (wholly) sent.
 type Problem struct {
 	Kind Kind
-	Path string // as seen from the root, with a leading slash; SkippedDir: the transfer name
+	Path string // as seen from the root, with a leading slash; SkippedDir, BadName: the transfer name
 	Attr string // XattrValue: the attribute's name
 	Err  error  // may be nil
 }

@@ -26,7 +26,12 @@ func (d *dir) prefix() string {
 
 // excluded reports whether the rules leave out the entry base of d.
 func (d *dir) excluded(base string, isDir bool) bool {
-	return d.filter.Excluded(strings.TrimPrefix(d.prefix()+base, "/"), isDir)
+	return d.filter.Excluded(d.transferName(base), isDir)
+}
+
+// transferName is the transfer name of the entry base of d as rules know it.
+func (d *dir) transferName(base string) string {
+	return strings.TrimPrefix(d.prefix()+base, "/")
 }
 
 // bits of Entry.bits.

@@ -1,6 +1,10 @@
 package flist
 
-import "rrserve/internal/rsyncproto/wire"
+import (
+	"slices"
+
+	"rrserve/internal/rsyncproto/wire"
+)
 
 // group is a directory whose list is to be sent: its number, and the entries
 // of that name (more than one where sources overlap).
@@ -9,23 +13,34 @@ type group struct {
 	entries []*Entry
 }
 
+// numbered is a directory and the number by which its list is announced.
+type numbered struct {
+	*Entry
+	number int32
+}
+
 // queue numbers the directories of a list and plans their lists, which come
-// depth first in counting order (section 2.5.3).
+// depth first in sorted order (section 2.5.3).
 func (b *Builder) queue(l *List) {
+	var dirs []numbered
+	for _, e := range l.entries {
+		if e.isDir() {
+			dirs = append(dirs, numbered{e, b.dirs})
+			b.dirs++
+		}
+	}
+	if b.o.Encode != nil { // the entries are in the order sent
+		slices.SortStableFunc(dirs, func(x, y numbered) int { return compare(x.Entry, y.Entry) })
+	}
 	var groups []*group
 	var last *group
-	for _, e := range l.entries {
-		if !e.isDir() {
-			continue
-		}
-		number := b.dirs
-		b.dirs++
+	for _, e := range dirs {
 		switch {
 		case e.base == ".":
-		case last != nil && compare(last.entries[0], e) == 0:
-			last.entries = append(last.entries, e)
+		case last != nil && compare(last.entries[0], e.Entry) == 0:
+			last.entries = append(last.entries, e.Entry)
 		default:
-			last = &group{number, []*Entry{e}}
+			last = &group{e.number, []*Entry{e.Entry}}
 			groups = append(groups, last)
 		}
 	}

@@ -11,7 +11,7 @@ type List struct {
 	// Start is the index of the first entry.
 	Start int32
 	// entries are in counting order once the list is sealed, in the order
-	// sent before.
+	// sent before, which is the counting order of --iconv.
 	entries []*Entry
 	// dirs are the sources of the directory that the list belongs to; nil
 	// for the first list.

@@ -21,6 +21,10 @@ const (
 // coded, the client's stream is multiplexed and compat flags are exchanged.
 func (v Version) Varints() bool { return v >= 30 }
 
+// NULArgs reports whether the arguments that follow a daemon's greeting end
+// with NUL (before: with LF).
+func (v Version) NULArgs() bool { return v >= 30 }
+
 // Items reports whether a request carries item flags and the session has a
 // third phase.
 func (v Version) Items() bool { return v >= 29 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -288,14 +289,27 @@ func (r *Reader) Bytes(what string, n, limit int) []byte {
 
 // CString reads bytes up to a NUL, which is consumed and not returned. A
 // string over limit bytes is an error.
-func (r *Reader) CString(what string, limit int) []byte {
+func (r *Reader) CString(what string, limit int) []byte { return r.until(0, what, limit) }
+
+// Line reads bytes up to a line feed, which is consumed and not returned. A
+// line over limit bytes, or with a NUL in it, is an error.
+func (r *Reader) Line(what string, limit int) []byte {
+	p := r.until('\n', what, limit)
+	if bytes.IndexByte(p, 0) >= 0 {
+		r.err = &RangeError{"byte in " + what, 0, 1, 255}
+		return nil
+	}
+	return p
+}
+
+func (r *Reader) until(end byte, what string, limit int) []byte {
 	var p []byte
 	for r.err == nil {
 		c := r.Byte()
 		if r.err != nil {
 			return nil
 		}
-		if c == 0 {
+		if c == end {
 			return p
 		}
 		if len(p) == limit {
