@@ -39,7 +39,7 @@ var filterCommands = []command{
 	{name: "filter negated hide", line: "-ai '-fH! */' rr:sub DST/"},
 	{name: "filter cvs rules", line: "-ai '-f-C' rr: DST/"},
 	{name: "filter cvs merge", line: "-ai '-f:C' rr: DST/"},
-	{name: "filter xattr rules", line: "-aiX '-f-x user.short' rr:xattrs DST/", refused: "E-OPTION"},
+	{name: "filter xattr rules", line: "-aiX '-f-x user.short' rr:xattrs DST/"},
 	{name: "filter clear", line: "-ai '-f- *.txt' '-f!' '-f- *.o' rr: DST/"},
 	{name: "filter merge", line: "-ai '-f. AUX/rules' rr: DST/"},
 	{name: "filter merge, long", line: "-ai '--filter=merge AUX/rules' rr: DST/"},

@@ -164,7 +164,6 @@ func TestDaemonRefusals(t *testing.T) {
 		{"-a -M--daemon rr::srv/a DIR/", 1, "--daemon: refused"},
 		{"-a -M--config=x rr::srv/a DIR/", 1, "--config: refused"},
 		{"-a -M--bogus rr::srv/a DIR/", 1, "--bogus: unknown option [E-OPTION]"},
-		{"-a --files-from=:/a rr::srv/ DIR/", 1, "a list of names is only taken from the client"},
 		{"-a rr::srv/../a DIR/", 1, `".." is not allowed in a path`},
 		{"-a --rsync-path='rsync --config=x' rr::srv/a DIR/", 5, "rrserve: rsync runs here only at the other end of a pull"},
 		{"-a rr::nobody/a DIR/", 5, "@ERROR: Unknown module 'nobody'"},
@@ -177,6 +176,27 @@ func TestDaemonRefusals(t *testing.T) {
 	for _, want := range []string{"code=E-DAEMON", "code=E-RO", "code=E-OPTION", "code=E-PATH"} {
 		if !strings.Contains(s.Log(), want) {
 			t.Errorf("no %s in the log", want)
+		}
+	}
+}
+
+// A client does not tell a daemon what the daemon's character set is; names
+// here are UTF-8.
+func TestDaemonIconv(t *testing.T) {
+	dir := rrtest.TempDir(t)
+	tr := rrtest.NewTree(t, dir+"/srv")
+	tr.File("caf\u00e9", "a")
+	tr.Done()
+	s := rrtest.Rrserve(t, dir+"/srv")
+	for _, args := range [][]string{
+		{"-a", "--iconv=iso-8859-1", "rr::srv/"},
+		{"-a", "--iconv=iso-8859-1,utf-8", "rr::srv/"},
+		{"-as", "--iconv=iso-8859-1", "rr::srv/caf\xe9"},
+	} {
+		dst := rrtest.TempDir(t)
+		res := rrtest.Run(t, s, dst+"/", args...)
+		if _, err := os.Stat(dst + "/caf\xe9"); err != nil || res.Code != 0 {
+			t.Errorf("%v\n%v", err, res)
 		}
 	}
 }

@@ -195,6 +195,7 @@ func (s *session) partial() int {
 // multiplexed on stderr, later in the stream.
 func (s *session) fail(code int, text string) int {
 	if s.w == nil || !s.w.Framed() {
+		s.flush() // our version: the client may find the same fault itself
 		io.WriteString(s.Stderr, text)
 		return code
 	}

@@ -38,6 +38,7 @@ func (p *Pull) ReadDaemon(r *wire.Reader, v wire.Version, module string, decode 
 		return nil, err
 	}
 	refusal = p.options(words)
+	p.ownCharset()
 	if p.Secluded {
 		if words, err = secludedWords(r, decode); err != nil {
 			return nil, err
@@ -45,6 +46,7 @@ func (p *Pull) ReadDaemon(r *wire.Reader, v wire.Version, module string, decode 
 		if again := p.options(words); refusal == nil {
 			refusal = again
 		}
+		p.ownCharset()
 	}
 	p.Args = moduleArgs(p.Args, module)
 	p.complete()
@@ -52,6 +54,14 @@ func (p *Pull) ReadDaemon(r *wire.Reader, v wire.Version, module string, decode 
 		refusal = &Refusal{statusSyntax, CodeReadOnly, "ERROR: module is read only [" + string(CodeReadOnly) + "]\n"}
 	}
 	return refusal, nil
+}
+
+// ownCharset drops the name in a daemon's --iconv: clients send that of their
+// own character set there, and leave ours to us.
+func (p *Pull) ownCharset() {
+	if p.Iconv != "" {
+		p.Iconv = "."
+	}
 }
 
 // moduleArgs makes names relative to the module of the arguments. The first

@@ -85,6 +85,20 @@ func TestReadDaemonBounds(t *testing.T) {
 	}
 }
 
+// Clients name their own character set to a daemon, not the daemon's.
+func TestDaemonIconv(t *testing.T) {
+	for stream, want := range map[string]string{
+		"--sender\x00-r\x00--iconv=latin1\x00.\x00data/a\x00\x00":               ".",
+		"--sender\x00-s\x00\x00rsync\x00--iconv=latin1\x00.\x00data/a\x00\x00":  ".",
+		"--sender\x00-r\x00.\x00data/a\x00\x00":                                 "",
+		"--sender\x00-r\x00--iconv=latin1\x00--no-iconv\x00.\x00data/a\x00\x00": "",
+	} {
+		if p, refusal, err := readDaemon(32, stream); err != nil || refusal != nil || p.Iconv != want {
+			t.Errorf("%q: %q, want %q; %v %v", stream, p.Iconv, want, refusal, err)
+		}
+	}
+}
+
 // Arguments of a daemon have wildcards by rsync's rules, and no braces, tilde
 // or quotes.
 func TestDaemonExpand(t *testing.T) {
