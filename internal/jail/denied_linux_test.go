@@ -89,7 +89,7 @@ func TestFallback(t *testing.T) {
 	write(t, filepath.Join(dir, "file"), "content")
 	for _, number := range []syscall.Errno{unix.ENOSYS, unix.EPERM} {
 		onOwnThread(func() {
-			if err := denyOpenat2(number); err != nil {
+			if err := deny(number, unix.SYS_OPENAT2); err != nil {
 				t.Errorf("seccomp: %v", err)
 				return
 			}
@@ -115,11 +115,11 @@ func TestFallback(t *testing.T) {
 	}
 }
 
-// denyOpenat2 makes the calling thread's openat2 fail.
-func denyOpenat2(number syscall.Errno) error {
+// deny makes a system call of the calling thread fail.
+func deny(number syscall.Errno, call uint32) error {
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // seccomp_data.nr
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_OPENAT2, Jf: 1},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call, Jf: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(number)},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}

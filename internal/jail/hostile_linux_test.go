@@ -165,6 +165,8 @@ func TestRace(t *testing.T) {
 		for _, name := range []string{"file", "sub/file"} {
 			write(t, in("root/dir/"+name), "inside")
 			write(t, in("outside/"+name), vfstest.Secret)
+			set(t, in("root/dir/"+name), "user.x", []byte("inside"))
+			set(t, in("outside/"+name), "user.x", []byte(vfstest.Secret))
 		}
 		write(t, in("outside/only"), vfstest.Secret)
 		must(t, os.Symlink("../outside", in("root/link")))
@@ -193,7 +195,7 @@ type racer struct {
 func (r *racer) race(t *testing.T, flip func() error) {
 	stop := time.Now().Add(time.Second)
 	var wg sync.WaitGroup
-	for _, look := range []func(*testing.T){r.lstat, r.readDir, r.open} {
+	for _, look := range []func(*testing.T){r.lstat, r.readDir, r.open, r.xattrs} {
 		wg.Go(func() {
 			for time.Now().Before(stop) && !t.Failed() {
 				look(t)
@@ -265,6 +267,21 @@ func (r *racer) open(t *testing.T) {
 	}
 }
 
+func (r *racer) xattrs(t *testing.T) {
+	for _, p := range []vfs.Path{
+		vfstest.P(t, "dir/file"), vfstest.P(t, "dir/sub/file"), vfstest.P(t, "link/file").Follow(), vfstest.P(t, "dir"),
+	} {
+		x, err := r.fs.Xattrs(p)
+		if !r.count(err) {
+			continue
+		}
+		if value, err := x.Value("user.x"); err == nil && string(value) != "inside" {
+			t.Errorf("Xattrs(%q) sees outside: %q", p, value)
+		}
+		x.Close()
+	}
+}
+
 // TestNoLeak holds every failing operation to leave no descriptor open.
 func TestNoLeak(t *testing.T) {
 	dir := t.TempDir()
@@ -275,6 +292,9 @@ func TestNoLeak(t *testing.T) {
 	must(t, os.Symlink(dir+"/dir", filepath.Join(dir, "absolute")))
 	everyBackend(t, func(t *testing.T, kind jail.Backend) {
 		fsys := view(t, dir, kind)
+		if x, err := fsys.Xattrs(vfstest.P(t, "file")); err == nil {
+			must(t, x.Close()) // but its directory is kept
+		}
 		before := descriptors(t)
 		for _, name := range []string{"/", "dir", "file", "fifo", "up", "no", "file/x", "absolute", "absolute/up", "absolute/no"} {
 			for _, p := range []vfs.Path{vfstest.P(t, name), vfstest.P(t, name).Follow()} {

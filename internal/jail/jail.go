@@ -20,8 +20,10 @@
 //	statx(fd, "", AT_EMPTY_PATH)           is it a regular file or a directory?
 //	getdents64(fd), statx(fd, entry, AT_SYMLINK_NOFOLLOW)
 //
-//	openat2(root, name, O_PATH, ...)       an object of any type, for its attributes
-//	listxattr("/proc/self/fd/N"), getxattr("/proc/self/fd/N", name)
+// and for the attributes of an object of any type
+//
+//	openat2(root, its directory, O_PATH, ...)
+//	listxattrat(fd, entry, AT_SYMLINK_NOFOLLOW), getxattrat(fd, entry, ...)
 //
 // [OSRoot] walks component by component with [os.Root], for Linux before 5.6,
 // container sandboxes that deny openat2, and other systems.
@@ -87,6 +89,7 @@ type Root struct {
 	readOnly
 	backend backend
 	kind    Backend
+	lastDir lastDir // of openXattrs
 }
 
 // Open pins the directory dir with the best backend there is. Symbolic links in
@@ -117,7 +120,10 @@ func OpenWith(dir string, kind Backend) (*Root, error) {
 func (r *Root) Backend() Backend { return r.kind }
 
 // Close releases the directory. Files that are open stay open.
-func (r *Root) Close() error { return r.backend.Close() }
+func (r *Root) Close() error {
+	r.lastDir.close()
+	return r.backend.Close()
+}
 
 // Name returns "jail", the name of the kind of file system.
 func (r *Root) Name() string { return "jail" }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/spf13/afero"
 	"golang.org/x/sys/unix"
 
 	"rrserve/internal/jail"
@@ -103,13 +104,86 @@ func list(t *testing.T, name string) []string {
 	return names
 }
 
-// TestXattrs reads attributes of every type of object.
+// TestXattrs reads attributes of every type of object, with the new system
+// calls and without them.
 func TestXattrs(t *testing.T) {
 	dir := t.TempDir()
 	xattrTree(t, dir)
 	everyBackend(t, func(t *testing.T, kind jail.Backend) {
 		fsys := view(t, dir, kind)
 		testXattrs(t, fsys, dir)
+		for _, number := range []syscall.Errno{unix.ENOSYS, unix.EPERM} {
+			onOwnThread(func() {
+				if err := errors.Join(deny(number, unix.SYS_GETXATTRAT), deny(number, unix.SYS_LISTXATTRAT)); err != nil {
+					t.Errorf("seccomp: %v", err)
+					return
+				}
+				testXattrs(t, fsys, dir)
+			})
+		}
+	})
+}
+
+// TestXattrsNames gives the base names that are no entry of a directory.
+func TestXattrsNames(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.MkdirAll(filepath.Join(dir, "root", "sub"), 0o755))
+	for name, value := range map[string]string{"": "outside", "root": "of the root", "root/sub": "of sub"} {
+		set(t, filepath.Join(dir, name), "user.x", []byte(value))
+	}
+	everyBackend(t, func(t *testing.T, kind jail.Backend) {
+		root := open(t, filepath.Join(dir, "root"), kind)
+		for name, want := range map[string]string{
+			"/": "of the root", ".": "of the root", "sub/.": "of sub", "sub/": "of sub", "sub/..": "of the root", "sub/../sub": "of sub",
+			"..": "", "/..": "", "sub/../..": "", "../root": "", "": "", "sub/x\x00": "",
+		} {
+			var value []byte
+			f, err := root.OpenFile(name, jail.Xattrs|jail.NoFollow, 0)
+			if err == nil {
+				value, err = f.(vfs.XattrReader).GetXattr("user.x")
+				must(t, f.Close())
+			}
+			if string(value) != want || (err == nil) != (want != "") {
+				t.Errorf("%q has %q, %v, want %q", name, value, err, want)
+			}
+		}
+	})
+}
+
+// TestXattrsOfDirectory reads entries of directories in turn, and beyond the end
+// of the root.
+func TestXattrsOfDirectory(t *testing.T) {
+	dir := t.TempDir()
+	for _, d := range []string{"a", "b"} {
+		must(t, os.Mkdir(filepath.Join(dir, d), 0o755))
+		write(t, filepath.Join(dir, d, "f"), "x")
+		set(t, filepath.Join(dir, d, "f"), "user.x", []byte("in "+d))
+	}
+	everyBackend(t, func(t *testing.T, kind jail.Backend) {
+		root := open(t, dir, kind)
+		at := func(name string) afero.File {
+			f, err := root.OpenFile(name, jail.Xattrs|jail.NoFollow, 0)
+			must(t, err)
+			return f
+		}
+		want := func(f afero.File, value string) {
+			t.Helper()
+			got, err := f.(vfs.XattrReader).GetXattr("user.x")
+			if string(got) != value || err != nil {
+				t.Errorf("%s: %q, %v, want %q", f.Name(), got, err, value)
+			}
+		}
+		first, second, other := at("a/f"), at("a/f"), at("b/f")
+		for _, f := range []afero.File{first, second} {
+			want(f, "in a")
+			must(t, f.Close())
+		}
+		want(other, "in b")
+		must(t, root.Close())
+		want(other, "in b") // what is open stays open
+		must(t, other.Close())
+		_, err := root.OpenFile("b/f", jail.Xattrs|jail.NoFollow, 0)
+		wantClosed(t, "OpenFile", err)
 	})
 }
 
@@ -195,19 +269,25 @@ func TestXattrsHandle(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "file"), "content")
 	everyBackend(t, func(t *testing.T, kind jail.Backend) {
-		f, err := open(t, dir, kind).OpenFile("/file", jail.Xattrs, 0)
-		must(t, err)
-		if i, err := f.Stat(); err != nil || i.Size() != 7 || i.Name() != "file" {
-			t.Errorf("Stat: %v, %v", i, err)
+		for _, flag := range []int{0, jail.NoFollow} {
+			testXattrsHandle(t, dir, kind, flag)
 		}
-		if n, err := f.Read(make([]byte, 7)); n != 0 || !errors.Is(err, syscall.EBADF) {
-			t.Errorf("Read: %d, %v", n, err)
-		}
-		must(t, f.Close())
-		_, err = f.(vfs.XattrReader).ListXattr()
-		wantClosed(t, "ListXattr", err)
-		_, err = f.(vfs.XattrReader).GetXattr("user.x")
-		wantClosed(t, "GetXattr", err)
-		wantClosed(t, "Close", f.Close())
 	})
+}
+
+func testXattrsHandle(t *testing.T, dir string, kind jail.Backend, flag int) {
+	f, err := open(t, dir, kind).OpenFile("/file", jail.Xattrs|flag, 0)
+	must(t, err)
+	if i, err := f.Stat(); err != nil || i.Size() != 7 || i.Name() != "file" {
+		t.Errorf("Stat: %v, %v", i, err)
+	}
+	if n, err := f.Read(make([]byte, 7)); n != 0 || !errors.Is(err, syscall.EBADF) {
+		t.Errorf("Read: %d, %v", n, err)
+	}
+	must(t, f.Close())
+	_, err = f.(vfs.XattrReader).ListXattr()
+	wantClosed(t, "ListXattr", err)
+	_, err = f.(vfs.XattrReader).GetXattr("user.x")
+	wantClosed(t, "GetXattr", err)
+	wantClosed(t, "Close", f.Close())
 }

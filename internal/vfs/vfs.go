@@ -28,7 +28,8 @@ type FS interface {
 	// Open opens the regular file p for reading. It never blocks and refuses
 	// anything that is not a regular file.
 	Open(p Path) (*File, error)
-	// Xattrs opens the object p, of whatever type, for its extended attributes
-	// and for nothing else. It never blocks.
+	// Xattrs finds the object p, of whatever type, for its extended attributes
+	// and for nothing else. It never blocks. That there is no such object may
+	// also be found out only when they are read.
 	Xattrs(p Path) (*Xattrs, error)
 }

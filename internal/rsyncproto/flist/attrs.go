@@ -33,7 +33,7 @@ func (b *Builder) attributes(e *Entry, it *item) bool {
 	}
 	x, err := b.o.FS.Xattrs(e.Path())
 	if err != nil {
-		b.attrsUnopened(e, err)
+		b.attrProblem(AccessACL, e, "", err)
 		return false
 	}
 	defer x.Close()
@@ -59,19 +59,16 @@ func (b *Builder) preserved(in *vfs.Info) bool {
 	return false // a missing argument
 }
 
-// attrsUnopened reports an object that cannot be opened for its attributes.
-func (b *Builder) attrsUnopened(e *Entry, err error) {
-	path := e.Path().String()
+// attrProblem reports an object whose attributes cannot be read, by which of
+// them it was found out.
+func (b *Builder) attrProblem(kind Kind, e *Entry, attr string, err error) {
 	switch {
 	case errno(err) == vfs.ENOENT && e.isDir():
-		b.problem(DirVanished, path, err)
+		kind = DirVanished
 	case errno(err) == vfs.ENOENT:
-		b.problem(Vanished, path, err)
-	case b.o.Xattrs > 0:
-		b.problem(XattrNames, path, err)
-	default:
-		b.problem(AccessACL, path, err)
+		kind = Vanished
 	}
+	b.report(Problem{Kind: kind, Path: e.Path().String(), Attr: attr, Err: err})
 }
 
 func (b *Builder) readACLs(e *Entry, it *item, x *vfs.Xattrs) bool {
@@ -94,14 +91,14 @@ func (b *Builder) readACL(kind Kind, name string, a *acl.ACL, e *Entry, x *vfs.X
 		}
 		err = &vfs.Error{Op: "getxattr", Path: e.Path(), Errno: vfs.EINVAL, Err: err}
 	}
-	b.problem(kind, e.Path().String(), err)
+	b.attrProblem(kind, e, "", err)
 	return false
 }
 
 func (b *Builder) readXattrs(e *Entry, it *item, x *vfs.Xattrs) bool {
 	names, err := x.Names()
 	if err != nil {
-		b.problem(XattrNames, e.Path().String(), err)
+		b.attrProblem(XattrNames, e, "", err)
 		return false
 	}
 	slices.Sort(names)
@@ -111,8 +108,7 @@ func (b *Builder) readXattrs(e *Entry, it *item, x *vfs.Xattrs) bool {
 		}
 		value, err := x.Value(name)
 		if err != nil {
-			b.o.Report(Problem{Kind: XattrValue, Path: e.Path().String(), Attr: name, Err: err})
-			b.ioError |= IOGeneral
+			b.attrProblem(XattrValue, e, name, err)
 			return false
 		}
 		it.xattrs = append(it.xattrs, newXattr(name, value))

@@ -110,18 +110,22 @@ func (b *Builder) finish(first bool) (*List, error) {
 }
 
 func (b *Builder) problem(k Kind, path string, err error) {
-	switch k {
+	b.report(Problem{Kind: k, Path: path, Err: err})
+}
+
+func (b *Builder) report(p Problem) {
+	switch p.Kind {
 	case Vanished, DirVanished:
 		b.ioError |= IOVanished
 	case SkippedDir, UnsafeLink:
 	case LinkStat:
-		if errno(err) != vfs.ENOENT {
+		if errno(p.Err) != vfs.ENOENT {
 			b.ioError |= IOGeneral
 		}
 	default:
 		b.ioError |= IOGeneral
 	}
-	b.o.Report(Problem{Kind: k, Path: path, Err: err})
+	b.o.Report(p)
 }
 
 // errno is the error number for messages; a link that leaves the tree counts

@@ -245,8 +245,7 @@ func (s *suite) wantErrors(t *testing.T, p vfs.Path, number ...int) {
 	wantError(t, err, "readdir", p, number...)
 	_, err = s.fs.Open(p)
 	wantError(t, err, "open", p, number...)
-	_, err = s.fs.Xattrs(p)
-	wantError(t, err, "open", p, number...)
+	s.wantNoXattrs(t, p, number...)
 	if s.can.Links {
 		_, err = s.fs.Readlink(p)
 		wantError(t, err, "readlink", p, number...)
@@ -272,6 +271,22 @@ func (s *suite) testXattrs(t *testing.T) {
 			t.Errorf("%q: close: %v", e.Name, err)
 		}
 	}
+}
+
+// wantNoXattrs holds the reading of attributes to fail, at the latest when it
+// begins.
+func (s *suite) wantNoXattrs(t *testing.T, p vfs.Path, number ...int) {
+	t.Helper()
+	x, err := s.fs.Xattrs(p)
+	if err != nil {
+		wantError(t, err, "open", p, number...)
+		return
+	}
+	defer x.Close()
+	_, err = x.Names()
+	wantError(t, err, "listxattr", p, number...)
+	_, err = x.Value("user.none")
+	wantError(t, err, "getxattr", p, number...)
 }
 
 func (s *suite) testNotDirectory(t *testing.T) {
