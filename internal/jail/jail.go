@@ -30,7 +30,9 @@
 //
 // What remains: a FIFO or device that takes the place of a regular file between
 // listing and opening is opened before it is refused. Opening never blocks, but
-// it can wake a writer that waits for the FIFO.
+// it can wake a writer that waits for the FIFO. As opening never blocks, a file
+// on which another process holds a write lease (fcntl(2), F_SETLEASE) fails with
+// EAGAIN until that process has given the lease up.
 package jail
 
 import (

@@ -4,9 +4,11 @@ package jail_test
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -307,28 +309,16 @@ func TestReaddir(t *testing.T) {
 				}
 			}
 		}
-		if list, err := d.Readdir(2); len(list) != 0 || err == nil || err.Error() != "EOF" {
+		if list, err := d.Readdir(2); len(list) != 0 || err != io.EOF {
 			t.Errorf("Readdir(2) at the end = %d entries, %v", len(list), err)
 		}
 		if list, err := d.Readdirnames(-1); len(list) != 0 || err != nil {
 			t.Errorf("Readdirnames(-1) at the end = %d entries, %v", len(list), err)
 		}
-		if !equal(got, order) {
+		if !slices.Equal(got, order) {
 			t.Errorf("order %q, want that of the directory %q", got, order)
 		}
 	})
-}
-
-func equal(a, b []string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // TestErrors holds errors to what callers ask them.

@@ -32,8 +32,8 @@ type Info struct {
 	Ino   uint64
 	// RdevMajor and RdevMinor are the numbers of a device node.
 	RdevMajor, RdevMinor uint32
-	// Err is set by ReadDir for an entry that could not be examined; only
-	// Name is valid then.
+	// Err is set by ReadDir for an entry that could not be examined, an
+	// *Error of "lstat"; only Name is valid then.
 	Err error
 }
 

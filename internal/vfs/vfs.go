@@ -21,9 +21,11 @@ type FS interface {
 	// ReadDir lists the directory p without "." and "..", in directory order
 	// (not sorted). An entry that was listed but could not be examined is
 	// present with Info.Err set and only its name valid. A read error in the
-	// middle comes together with the entries read so far.
+	// middle comes together with the entries read so far. The names may share
+	// memory: strings.Clone the few that outlive the listing.
 	ReadDir(p Path) ([]Info, error)
-	// Readlink returns the text of the symbolic link p, unresolved.
+	// Readlink returns the text of the symbolic link p, unresolved. It never
+	// follows p.
 	Readlink(p Path) (string, error)
 	// Open opens the regular file p for reading. It never blocks and refuses
 	// anything that is not a regular file.

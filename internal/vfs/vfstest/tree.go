@@ -19,9 +19,8 @@ type Entry struct {
 
 // Can tells what a file system under test is able to hold.
 type Can struct {
-	Links   bool // symbolic links, FIFOs, and errors that tell ENOTDIR from ENOENT
-	Inodes  bool // device and inode numbers
-	Numbers bool // error numbers beyond ENOENT
+	Links  bool // symbolic links, FIFOs, and errors that tell ENOTDIR from ENOENT
+	Inodes bool // device and inode numbers
 }
 
 // OutsideName is the name, beside the root, of a directory which the one who
