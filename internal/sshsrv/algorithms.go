@@ -26,6 +26,7 @@ var macs = []string{
 }
 
 // userKeyAlgorithms are the signatures accepted from a client: no SHA-1, no DSA.
+// x/crypto takes those of certificates by the key inside.
 var userKeyAlgorithms = []string{
 	ssh.KeyAlgoED25519,
 	ssh.KeyAlgoSKED25519,

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -66,12 +67,17 @@ func (l *login) find(user string, pub ssh.PublicKey) (AuthorizedKey, error) {
 	if want := l.srv.cfg.User; want != "" && user != want {
 		return AuthorizedKey{}, errUser
 	}
-	keys := l.srv.cfg.AuthorizedKeys()
-	i := slices.IndexFunc(keys, func(k AuthorizedKey) bool { return k.matches(pub) })
-	if i < 0 {
-		return AuthorizedKey{}, errKey
+	reason := errKey
+	for _, k := range l.srv.cfg.AuthorizedKeys() {
+		key, err := k.admits(pub, user, l.remote.Addr(), time.Now())
+		switch {
+		case err == nil:
+			return key, nil
+		case reason == errKey:
+			reason = err
+		}
 	}
-	return keys[i], nil
+	return AuthorizedKey{}, reason
 }
 
 // methods are the authentication methods that have a name of their own in the
@@ -91,8 +97,10 @@ func (l *login) logAttempt(m ssh.ConnMetadata, method string, err error) {
 	switch {
 	case errors.Is(err, errUser):
 		log.Info("Invalid user")
-	case l.offered != nil:
+	case l.offered != nil && errors.Is(err, errKey):
 		log.Info("Failed "+method, "type", keyTypeName(l.offered), "fingerprint", ssh.FingerprintSHA256(l.offered))
+	case l.offered != nil:
+		log.Info("Failed "+method, "type", keyTypeName(l.offered), "fingerprint", ssh.FingerprintSHA256(l.offered), "err", err)
 	default:
 		log.Info("Failed "+method, "err", err)
 	}

@@ -5,8 +5,8 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"net/netip"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -15,22 +15,59 @@ import (
 // (NIST SP 800-131A; OpenSSH's own limit is 1024).
 const minRSABits = 2048
 
-// AuthorizedKey is a public key that may log in.
+// AuthorizedKey is a line of an authorized_keys file: a public key that may log
+// in, or one whose certificates may.
 type AuthorizedKey struct {
-	// Name is the comment of the key's line, "" if it has none.
+	// Name is the comment of the key's line, "" if it has none; after a login
+	// with a certificate it is the certificate's key ID.
 	Name string
 	// Type is the key's type as sshd prints it: "ED25519", "RSA", "ECDSA",
-	// "ED25519-SK" or "ECDSA-SK".
+	// "ED25519-SK" or "ECDSA-SK", with "-CERT" behind it after a login with a
+	// certificate.
 	Type string
 	// Fingerprint is "SHA256:" and 43 characters of base64.
 	Fingerprint string
+	// Command is the value of command="...", "" if the line has none. It is not
+	// run; what it means is the business of the caller of ParseAuthorizedKeys.
+	Command string
 
-	blob string // the key in wire format; "" matches nothing
+	blob       string // the key in wire format; "" matches nothing
+	authority  bool   // cert-authority: certificates that it signed log in, not itself
+	principals []string
+	from       addressList // nil: any address
+	certFrom   addressList // of the certificate; nil: any address
+	expires    time.Time   // zero: never
 }
 
-// matches reports whether pub is the key k.
-func (k AuthorizedKey) matches(pub ssh.PublicKey) bool {
-	return k.blob != "" && k.blob == string(pub.Marshal())
+// Reasons why a key that is listed lets nobody in; sshd logs them too.
+var (
+	errAddress = errors.New("correct key but not from a permitted host")
+	errExpired = errors.New("correct key but it has expired")
+)
+
+// admits returns what pub, or its certificate, lets its holder do as user from
+// addr. The error is errKey where pub is not of this line.
+func (k AuthorizedKey) admits(pub ssh.PublicKey, user string, addr netip.Addr, now time.Time) (AuthorizedKey, error) {
+	cert, isCert := pub.(*ssh.Certificate)
+	if isCert {
+		pub = cert.SignatureKey
+	}
+	if isCert != k.authority || k.blob == "" || k.blob != string(pub.Marshal()) {
+		return AuthorizedKey{}, errKey
+	}
+	if isCert {
+		var err error
+		if k, err = k.certified(cert, user, now); err != nil {
+			return AuthorizedKey{}, err
+		}
+	}
+	switch {
+	case !k.from.allows(addr) || !k.certFrom.allows(addr):
+		return AuthorizedKey{}, errAddress
+	case !k.expires.IsZero() && !now.Before(k.expires):
+		return AuthorizedKey{}, errExpired
+	}
+	return k, nil
 }
 
 // RefusedLine is a line of an authorized_keys file that lets nobody in.
@@ -41,22 +78,12 @@ type RefusedLine struct {
 
 func (l RefusedLine) String() string { return fmt.Sprintf("line %d: %s", l.Line, l.Reason) }
 
-// restrictions are the options of sshd(8) that only take away what this server
-// does not have anyway. "no-touch-required" is not among them: it gives.
-var restrictions = []string{
-	"restrict",
-	"no-agent-forwarding",
-	"no-port-forwarding",
-	"no-pty",
-	"no-user-rc",
-	"no-x11-forwarding",
-}
-
 // ParseAuthorizedKeys reads the format of sshd(8), AUTHORIZED_KEYS FILE FORMAT:
 // one key per line, empty lines and lines that begin with # ignored. A line
 // that cannot be used, or whose options ask for something that is not enforced
-// here, is refused with a reason; the other lines are valid nevertheless. A key
-// that occurs twice is listed once.
+// here, is refused with a reason; the other lines are valid nevertheless. Of
+// several lines with one key, which may differ in their options, the first that
+// lets a client in counts.
 func ParseAuthorizedKeys(data []byte) (keys []AuthorizedKey, refused []RefusedLine) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // editors on Windows add it
 	if reason := notPublicKeys(data); reason != "" {
@@ -70,12 +97,11 @@ func ParseAuthorizedKeys(data []byte) (keys []AuthorizedKey, refused []RefusedLi
 			continue
 		}
 		key, err := parseAuthorizedKey(line)
-		switch {
-		case err != nil:
+		if err != nil {
 			refused = append(refused, RefusedLine{number, err.Error()})
-		case !slices.ContainsFunc(keys, func(k AuthorizedKey) bool { return k.blob == key.blob }):
-			keys = append(keys, key)
+			continue
 		}
+		keys = append(keys, key)
 	}
 	return keys, refused
 }
@@ -98,21 +124,24 @@ func parseAuthorizedKey(line []byte) (AuthorizedKey, error) {
 	if err != nil {
 		return AuthorizedKey{}, errors.New("not a public key")
 	}
-	for _, option := range options {
-		if !slices.Contains(restrictions, strings.ToLower(option)) {
-			name, _, _ := strings.Cut(option, "=")
-			return AuthorizedKey{}, fmt.Errorf("option %q is not supported", name)
-		}
-	}
 	if err := checkUserKey(pub); err != nil {
 		return AuthorizedKey{}, err
 	}
-	return AuthorizedKey{
+	key := AuthorizedKey{
 		Name:        comment,
 		Type:        keyTypeName(pub),
 		Fingerprint: ssh.FingerprintSHA256(pub),
 		blob:        string(pub.Marshal()),
-	}, nil
+	}
+	for _, option := range options {
+		if err := key.setOption(option); err != nil {
+			return AuthorizedKey{}, err
+		}
+	}
+	if key.principals != nil && !key.authority {
+		return AuthorizedKey{}, errors.New(`option "principals" has no meaning without cert-authority`)
+	}
+	return key, nil
 }
 
 func checkUserKey(pub ssh.PublicKey) error {
@@ -140,6 +169,9 @@ func checkRSA(pub ssh.PublicKey) error {
 
 // keyTypeName names a key's type as sshd does in its log.
 func keyTypeName(pub ssh.PublicKey) string {
+	if cert, ok := pub.(*ssh.Certificate); ok {
+		return keyTypeName(cert.Key) + "-CERT"
+	}
 	switch pub.Type() {
 	case ssh.KeyAlgoED25519:
 		return "ED25519"

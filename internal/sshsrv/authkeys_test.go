@@ -1,10 +1,12 @@
 package sshsrv
 
 import (
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -42,12 +44,25 @@ func TestParseAuthorizedKeys(t *testing.T) {
 		{"indented", "  \t" + ed25519Key + " me\n", []AuthorizedKey{ed}, nil},
 		{"no comment", ed25519Key + "\n", []AuthorizedKey{{Type: "ED25519", Fingerprint: ed25519Fingerprint}}, nil},
 		{"comment with spaces", ed25519Key + " me at home\n", []AuthorizedKey{{Name: "me at home", Type: "ED25519", Fingerprint: ed25519Fingerprint}}, nil},
-		{"twice", ed25519Key + " me\n" + ed25519Key + " again\n", []AuthorizedKey{ed}, nil},
-		{"restrictions", `restrict,no-pty,No-X11-Forwarding,no-agent-forwarding,no-port-forwarding,no-user-rc ` + ed25519Key + " me", []AuthorizedKey{ed}, nil},
-		{"forced command", `command="rrsync -ro /a b" ` + ed25519Key + " me", nil, []RefusedLine{{1, `option "command" is not supported`}}},
-		{"from", `restrict,from="10.0.0.0/8" ` + ed25519Key + " me", nil, []RefusedLine{{1, `option "from" is not supported`}}},
+		{"twice", ed25519Key + " me\n" + ed25519Key + " again\n", []AuthorizedKey{ed, {Name: "again", Type: ed.Type, Fingerprint: ed.Fingerprint}}, nil},
+		{"restrictions", `restrict,no-pty,No-X11-Forwarding,no-agent-forwarding,no-port-forwarding,no-user-rc,permitopen="h:1",pty ` + ed25519Key + " me", []AuthorizedKey{ed}, nil},
+		{"forced command", `command="rrsync -ro \"/a b\"" ` + ed25519Key + " me", []AuthorizedKey{{Name: "me", Type: ed.Type, Fingerprint: ed.Fingerprint, Command: `rrsync -ro "/a b"`}}, nil},
+		{"empty command", `command="" ` + ed25519Key + " me", nil, []RefusedLine{{1, `option "command": it has no value`}}},
+		{"command without quotes", `command=date ` + ed25519Key + " me", nil, []RefusedLine{{1, `option "command": its value must stand in double quotes`}}},
+		{"from", `restrict,from="10.0.0.0/8" ` + ed25519Key + " me", []AuthorizedKey{ed}, nil},
+		{"from a host", `from="10.0.0.0/8,!bad.example.com" ` + ed25519Key, nil, []RefusedLine{{1, `option "from": "bad.example.com" is not an address; host names are not looked up`}}},
+		{"from a host of hexadecimal letters", `from="!be.ef" ` + ed25519Key, nil, []RefusedLine{{1, `option "from": "be.ef" is not an address; host names are not looked up`}}},
+		{"from half a network", `from="10.0.0.1/8" ` + ed25519Key, nil, []RefusedLine{{1, `option "from": "10.0.0.1/8" is not a network; allowed is ADDRESS/BITS without bits behind the first BITS`}}},
+		{"from nowhere", `from="10.0.0.0/8," ` + ed25519Key, nil, []RefusedLine{{1, `option "from": an empty pattern`}}},
+		{"expiry", `expiry-time="20370101Z" ` + ed25519Key + " me", []AuthorizedKey{ed}, nil},
+		{"expiry in words", `expiry-time="tomorrow" ` + ed25519Key, nil, []RefusedLine{{1, `option "expiry-time": not a time; allowed are YYYYMMDD, YYYYMMDDHHMM and YYYYMMDDHHMMSS, in UTC with a Z behind`}}},
+		{"expiry in month 13", `expiry-time="20371301" ` + ed25519Key, nil, []RefusedLine{{1, `option "expiry-time": not a time; allowed are YYYYMMDD, YYYYMMDDHHMM and YYYYMMDDHHMMSS, in UTC with a Z behind`}}},
 		{"no-touch-required", `no-touch-required ` + skEd25519Key, nil, []RefusedLine{{1, `option "no-touch-required" is not supported`}}},
-		{"cert-authority", `cert-authority ` + ed25519Key + " ca", nil, []RefusedLine{{1, `option "cert-authority" is not supported`}}},
+		{"verify-required", `verify-required ` + skEd25519Key, nil, []RefusedLine{{1, `option "verify-required" is not supported`}}},
+		{"unknown option", `frobnicate ` + ed25519Key, nil, []RefusedLine{{1, `option "frobnicate" is not supported`}}},
+		{"cert-authority", `cert-authority,principals="a,b" ` + ed25519Key + " me", []AuthorizedKey{ed}, nil},
+		{"principals without cert-authority", `principals="a" ` + ed25519Key, nil, []RefusedLine{{1, `option "principals" has no meaning without cert-authority`}}},
+		{"no principals", `cert-authority,principals="," ` + ed25519Key, nil, []RefusedLine{{1, `option "principals": it has no value`}}},
 		{"unmatched quote", `command="x ` + ed25519Key + " me", nil, []RefusedLine{{1, "not a public key"}}},
 		{"a bad line among good ones", "#\nnonsense\n" + ed25519Key + " me\nssh-ed25519 AAAA x\n",
 			[]AuthorizedKey{ed}, []RefusedLine{{2, "not a public key"}, {4, "not a public key"}}},
@@ -70,8 +85,11 @@ func TestParseAuthorizedKeys(t *testing.T) {
 		keys, refused := ParseAuthorizedKeys([]byte(tt.data))
 		for i := range keys {
 			pub, err := ssh.ParsePublicKey([]byte(keys[i].blob))
-			if err != nil || !keys[i].matches(pub) {
-				t.Errorf("%s: key %d does not match itself: %v", tt.name, i, err)
+			if err == nil && !keys[i].authority {
+				_, err = keys[i].admits(pub, "u", netip.MustParseAddr("10.1.2.3"), time.Unix(1e9, 0))
+			}
+			if err != nil {
+				t.Errorf("%s: key %d does not admit itself: %v", tt.name, i, err)
 			}
 		}
 		if diff := cmp.Diff(tt.keys, keys, cmpopts.IgnoreUnexported(AuthorizedKey{})); diff != "" {
