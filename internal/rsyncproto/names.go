@@ -77,7 +77,7 @@ func (e *nameListError) Error() string {
 // openNames opens the file of --files-from, which is a file of the tree.
 func (s *session) openNames() error {
 	name := s.pull.FilesFromPath
-	p, err := vfs.ParsePath(strings.TrimPrefix(name, "~/"))
+	p, err := vfs.ParsePath(strings.TrimPrefix(s.pull.Unalias(name), "~/"))
 	if err == nil {
 		s.names, err = s.FS.Open(p.Follow())
 	}

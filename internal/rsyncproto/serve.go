@@ -29,6 +29,9 @@ type Config struct {
 	// is what host::module over SSH means; it has no slash and no control
 	// character. "": there is no module.
 	Module string
+	// Alias is an absolute name, without a slash at its end, that clients may put
+	// before names in the tree (rrsync -absolute); "": there is none.
+	Alias string
 	// Probes says whether the commands of package probe are answered. Space
 	// tells the room of the tree's file system for df; nil: df is refused.
 	Probes bool
@@ -123,7 +126,7 @@ type session struct {
 // pull failed, or ctx ended. A probe is answered in its place.
 func Serve(ctx context.Context, c Config) Result {
 	if c.Probes {
-		if a, ok := (probe.System{Tree: c.FS, Space: c.Space}).Run(c.Command); ok {
+		if a, ok := (probe.System{Tree: c.FS, Alias: c.Alias, Space: c.Space}).Run(c.Command); ok {
 			return answer(c, a)
 		}
 	}
@@ -150,6 +153,7 @@ func (s *session) run() error {
 	if err != nil {
 		return err
 	}
+	pull.Alias = s.Alias
 	s.pull = pull
 	s.in = newInbox(s.Stdin, s.flush)
 	s.r = wire.NewReader(s.in)

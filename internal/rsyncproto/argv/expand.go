@@ -52,9 +52,9 @@ func (b *budget) compare(entries int) error {
 // At most MaxArgs arguments are returned, each 1..MaxArg bytes long and free
 // of ".." components. The error is a *Refusal.
 func (p *Pull) Expand(tree Lister) ([]string, error) {
-	expand := expandShell
+	expand := p.expandShell
 	if p.Secluded || p.Daemon {
-		expand = expandSecluded
+		expand = p.expandSecluded
 	}
 	var out []string
 	b := &budget{}
@@ -78,7 +78,7 @@ func (p *Pull) Expand(tree Lister) ([]string, error) {
 }
 
 // expandShell expands a word of the command line.
-func expandShell(w Word, tree Lister, b *budget) ([]string, error) {
+func (p *Pull) expandShell(w Word, tree Lister, b *budget) ([]string, error) {
 	words, err := expandBraces(w, b)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func expandShell(w Word, tree Lister, b *budget) ([]string, error) {
 		if w.text == "" {
 			continue // a shell drops an empty word that is not quoted
 		}
-		w = expandTilde(w)
+		w = p.unalias(expandTilde(w))
 		if err := checkName(w.text); err != nil {
 			return nil, err
 		}
@@ -110,6 +110,18 @@ func expandShell(w Word, tree Lister, b *budget) ([]string, error) {
 	return out, nil
 }
 
+// unalias is Unalias for a word, whose other bytes stay quoted as they are.
+func (p *Pull) unalias(w Word) Word {
+	rest := p.Unalias(w.text)
+	switch {
+	case len(rest) == len(w.text):
+		return w
+	case len(rest) == 1:
+		return Word{text: "/"}
+	}
+	return w.slice(len(w.text)-len(rest), len(w.text))
+}
+
 // expandTilde replaces an unquoted ~ in front by the login directory, which is
 // the root. The directory of another user does not exist here, ~name stays.
 func expandTilde(w Word) Word {
@@ -125,7 +137,8 @@ func expandTilde(w Word) Word {
 }
 
 // expandSecluded expands an argument that was sent without shell syntax.
-func expandSecluded(w Word, tree Lister, b *budget) ([]string, error) {
+func (p *Pull) expandSecluded(w Word, tree Lister, b *budget) ([]string, error) {
+	w = p.unalias(w)
 	if err := checkName(w.text); err != nil {
 		return nil, err
 	}

@@ -109,6 +109,10 @@ type Pull struct {
 	// Args are the arguments as the client gave them, before Expand. Empty
 	// means the root.
 	Args []Word
+	// Alias is an absolute name, without a slash at its end, by which clients
+	// may call the root too (rrsync -absolute), "" for none. It is not theirs
+	// to set.
+	Alias string
 
 	// What implications are resolved from.
 	zs       int
@@ -168,6 +172,19 @@ func (p *Pull) WantsCompression() bool {
 // prefix of --munge-links, which the server does on its own if unasked is set.
 func (p *Pull) MungeLinks(unasked bool) bool {
 	return p.munge == given || p.munge == open && unasked
+}
+
+// Unalias returns a name with the alias of the root taken off: with the alias
+// /srv, /srv/a is /a and /srv is /.
+func (p *Pull) Unalias(name string) string {
+	rest, ok := strings.CutPrefix(name, p.Alias)
+	switch {
+	case p.Alias == "" || !ok || rest != "" && rest[0] != '/':
+		return name
+	case rest == "":
+		return "/"
+	}
+	return rest
 }
 
 // NoAtime reports whether files are to be read without touching their access

@@ -44,6 +44,8 @@ type Space struct {
 // System is what is answered from.
 type System struct {
 	Tree argv.Lister
+	// Alias is another name of the root, see [argv.Pull].
+	Alias string
 	// Space tells the room of the root's file system; nil: df is not answered.
 	Space func() (Space, error)
 }
@@ -151,7 +153,7 @@ func (s System) test(words []argv.Word) (Answer, bool) {
 
 // expand returns the one name that a word stands for.
 func (s System) expand(w argv.Word) (string, error) {
-	names, err := (&argv.Pull{Args: []argv.Word{w}}).Expand(s.Tree)
+	names, err := (&argv.Pull{Args: []argv.Word{w}, Alias: s.Alias}).Expand(s.Tree)
 	if err != nil {
 		return "", err
 	}

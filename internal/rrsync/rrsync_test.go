@@ -1,0 +1,40 @@
+package rrsync
+
+import "testing"
+
+func TestParseCommand(t *testing.T) {
+	for _, tt := range []struct {
+		command string
+		want    Restriction
+		err     string
+	}{
+		{"rrsync -ro /srv", Restriction{Dir: "/srv"}, ""},
+		{"rrserve -ro /srv/", Restriction{Dir: "/srv"}, ""},
+		{`/usr/bin/rrsync  -ro "/srv/my backup"`, Restriction{Dir: "/srv/my backup"}, ""},
+		{`rrsync -ro /srv/my\ backup`, Restriction{Dir: "/srv/my backup"}, ""},
+		{"rrsync -munge -absolute -no-del -no-lock -ro /srv", Restriction{Dir: "/srv", MungeLinks: true, Absolute: true}, ""},
+		{"rrsync /srv -ro", Restriction{Dir: "/srv"}, ""},
+		{"rrsync -ro /", Restriction{Dir: "/"}, ""},
+		{"rrsync -ro -no-overwrite /a//b/../c", Restriction{Dir: "/a/c"}, ""},
+		{"rrsync /srv", Restriction{}, "without -ro the client could write, and rrserve is read-only; add -ro"},
+		{"rrsync -wo /srv", Restriction{}, "-wo: rrserve is read-only"},
+		{"rrsync -ro", Restriction{}, "no directory; allowed is -ro DIR"},
+		{"rrsync -ro backup", Restriction{}, `directory "backup" must begin with a slash: there is no home directory that it could lie in`},
+		{"rrsync -ro ~/backup", Restriction{}, `directory "~/backup" must begin with a slash: there is no home directory that it could lie in`},
+		{"rrsync -ro /a /b", Restriction{}, `two directories, "/a" and "/b"; allowed is one`},
+		{"rrsync -rw /a", Restriction{}, `option "-rw" is none of -ro, -wo, -munge, -absolute, -no-del, -no-lock, -no-overwrite`},
+		{"check-first.sh rrsync -ro /a", Restriction{}, `a forced command must be "rrsync -ro DIR" or "rrserve -ro DIR"`},
+		{"rsync --server --daemon .", Restriction{}, `a forced command must be "rrsync -ro DIR" or "rrserve -ro DIR"`},
+		{"", Restriction{}, `a forced command must be "rrsync -ro DIR" or "rrserve -ro DIR"`},
+		{"rrsync -ro $HOME", Restriction{}, "a forced command with shell syntax, and no shell runs here"},
+		{"rrsync -ro /a; date", Restriction{}, "a forced command with shell syntax, and no shell runs here"},
+	} {
+		got, err := ParseCommand(tt.command)
+		switch {
+		case tt.err == "" && (err != nil || got != tt.want):
+			t.Errorf("%s: %+v, %v, want %+v", tt.command, got, err, tt.want)
+		case tt.err != "" && (err == nil || err.Error() != tt.err):
+			t.Errorf("%s: error %v, want %s", tt.command, err, tt.err)
+		}
+	}
+}
