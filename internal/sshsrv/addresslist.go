@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// addressList says from where a key may be used (sshd(8), from="..."): at least
+// AddressList says from where a key may be used (sshd(8), from="..."): at least
 // one pattern has to match, and none of the negated ones may. The nil list
 // allows every address.
-type addressList []addressPattern
+type AddressList []addressPattern
 
 // addressPattern is a network, or a pattern with * and ? over the address as it
 // is printed.
@@ -29,11 +29,11 @@ var addressPatterns = regexp.MustCompile(`^([0-9.*?]+|[0-9a-f:.*?]*:[0-9a-f:.*?]
 // maxAddressPatterns bounds the patterns of one list.
 const maxAddressPatterns = 1000
 
-// parseAddressList reads a list separated by commas. Host names are refused, since
+// ParseAddressList reads patterns separated by commas. Host names are refused, since
 // none are looked up: as a pattern that never matches, a negated one would let
 // in whom it should keep out.
-func parseAddressList(text string) (addressList, error) {
-	var list addressList
+func ParseAddressList(text string) (AddressList, error) {
+	var list AddressList
 	for item := range strings.SplitSeq(text, ",") {
 		p, err := parseAddressPattern(strings.ToLower(strings.TrimSpace(item)))
 		if err != nil {
@@ -67,8 +67,9 @@ func parseAddressPattern(item string) (p addressPattern, err error) {
 	return p, nil
 }
 
-// allows reports whether a peer at addr may use the key.
-func (l addressList) allows(addr netip.Addr) bool {
+// Allows reports whether a peer at addr may use the key. The zero addr, of a peer
+// without an address, is only in the nil list.
+func (l AddressList) Allows(addr netip.Addr) bool {
 	if l == nil {
 		return true
 	}

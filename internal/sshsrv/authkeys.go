@@ -34,8 +34,8 @@ type AuthorizedKey struct {
 	blob       string // the key in wire format; "" matches nothing
 	authority  bool   // cert-authority: certificates that it signed log in, not itself
 	principals []string
-	from       addressList // nil: any address
-	certFrom   addressList // of the certificate; nil: any address
+	from       AddressList // nil: any address
+	certFrom   AddressList // of the certificate; nil: any address
 	expires    time.Time   // zero: never
 }
 
@@ -62,7 +62,7 @@ func (k AuthorizedKey) admits(pub ssh.PublicKey, user string, addr netip.Addr, n
 		}
 	}
 	switch {
-	case !k.from.allows(addr) || !k.certFrom.allows(addr):
+	case !k.from.Allows(addr) || !k.certFrom.Allows(addr):
 		return AuthorizedKey{}, errAddress
 	case !k.expires.IsZero() && !now.Before(k.expires):
 		return AuthorizedKey{}, errExpired

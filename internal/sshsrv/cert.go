@@ -68,7 +68,7 @@ func (k AuthorizedKey) limited(options map[string]string) (AuthorizedKey, error)
 		k.Command = command
 	}
 	if networks, ok := options[sourceAddress]; ok {
-		list, err := parseAddressList(networks)
+		list, err := ParseAddressList(networks)
 		if err != nil {
 			return AuthorizedKey{}, err
 		}

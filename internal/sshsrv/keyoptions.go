@@ -50,7 +50,7 @@ func (k *AuthorizedKey) setOption(option string) error {
 	case "command":
 		k.Command, err = value, notEmpty(value)
 	case "from":
-		k.from, err = parseAddressList(value)
+		k.from, err = ParseAddressList(value)
 	case "expiry-time":
 		k.expires, err = parseExpiry(value)
 	default:

@@ -34,20 +34,20 @@ func TestAddressList(t *testing.T) {
 		{"fe80::1", "fe80::1%eth0", true},
 		{"0.0.0.0/0", "2001:db8::1", false},
 	} {
-		list, err := parseAddressList(tt.list)
+		list, err := ParseAddressList(tt.list)
 		if err != nil {
 			t.Errorf("%s: %v", tt.list, err)
 			continue
 		}
-		if got := list.allows(netip.MustParseAddr(tt.addr)); got != tt.want {
+		if got := list.Allows(netip.MustParseAddr(tt.addr)); got != tt.want {
 			t.Errorf("%s allows %s: %v, want %v", tt.list, tt.addr, got, tt.want)
 		}
 	}
-	any, _ := parseAddressList("*")
-	if any.allows(netip.Addr{}) {
+	any, _ := ParseAddressList("*")
+	if any.Allows(netip.Addr{}) {
 		t.Error("a peer without an address is allowed")
 	}
-	if _, err := parseAddressList(strings.Repeat("10.0.0.1,", maxAddressPatterns) + "10.0.0.1"); err == nil {
+	if _, err := ParseAddressList(strings.Repeat("10.0.0.1,", maxAddressPatterns) + "10.0.0.1"); err == nil {
 		t.Error("a list of any length is accepted")
 	}
 }

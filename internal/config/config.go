@@ -1,0 +1,182 @@
+// Package config reads rrserve.toml. The file is optional; it adds to the flags
+// what does not fit on a command line: several roots, and limits per client.
+//
+//	root = "/srv"                     # every flag, with _ for -
+//
+//	[roots.photos]
+//	path = "/srv/photos"
+//
+//	[clients.pi]                      # who has the keys of keys.d/pi.pub
+//	root = "photos"
+//	hours = ["22:00-06:00"]
+//
+// What is unknown, misspelt or out of bounds is an error with its line: a limit
+// that is silently not applied is worse than a server that does not start.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"rrserve/internal/sshsrv"
+)
+
+// MaxFile bounds the size of a file in bytes.
+const MaxFile = 1 << 20
+
+// maxClientName bounds the name of a client in bytes. It is a label of metrics
+// and a column of the status page.
+const maxClientName = 64
+
+// Config is the content of a file.
+type Config struct {
+	Settings
+	Roots   map[string]*Root   `toml:"roots"`
+	Clients map[string]*Client `toml:"clients"`
+}
+
+// Root is a directory that is served.
+type Root struct {
+	Path       string `toml:"path"`        // absolute
+	MungeLinks bool   `toml:"munge_links"` // send link targets without rsync's munge prefix
+	Absolute   bool   `toml:"absolute"`    // names of clients may begin with Path
+	// SnapshotCmd is run when a session begins and prints the path that is
+	// served in place of Path; SnapshotDir is where such paths lie.
+	SnapshotCmd     []string `toml:"snapshot_cmd"`
+	SnapshotDir     string   `toml:"snapshot_dir"`
+	SnapshotTimeout Duration `toml:"snapshot_timeout"` // for the command, DefaultSnapshotTimeout
+	SnapshotShare   Duration `toml:"snapshot_share"`   // sessions that begin within it share one, DefaultSnapshotShare
+}
+
+// Defaults of a Root with a SnapshotCmd.
+const (
+	DefaultSnapshotTimeout = 2 * time.Minute
+	DefaultSnapshotShare   = time.Minute
+)
+
+// Client is what the keys of one client may do, and when. The zero value limits
+// nothing.
+type Client struct {
+	Root        string   `toml:"root"`         // name of a Root; "": what the key's line or --root says
+	From        []string `toml:"from"`         // addresses to log in from, as in authorized_keys; none: any
+	Hours       []Hours  `toml:"hours"`        // when a pull may begin; none: always
+	MaxSessions int      `toml:"max_sessions"` // at the same time; 0: as the server's own limit
+	BWLimit     Rate     `toml:"bwlimit"`      // of each session; 0: none
+	StaleAfter  Duration `toml:"stale_after"`  // age of the last complete pull at which freshness turns red; 0: never
+
+	from sshsrv.AddressList
+}
+
+// Parse reads a file. Its name is only used in messages, which are of the form
+// FILE:LINE: what is wrong.
+func Parse(name string, data []byte) (*Config, error) {
+	if len(data) > MaxFile {
+		return nil, fmt.Errorf("%s: larger than %d bytes", name, MaxFile)
+	}
+	c := new(Config)
+	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(c)
+	var strict *toml.StrictMissingError
+	var decode *toml.DecodeError
+	switch {
+	case err == nil:
+	case errors.As(err, &strict):
+		e := &strict.Errors[0]
+		line, _ := e.Position()
+		return nil, fmt.Errorf("%s:%d: unknown key %s", name, line, strings.Join(e.Key(), "."))
+	case errors.As(err, &decode):
+		line, _ := decode.Position()
+		return nil, fmt.Errorf("%s:%d: %s", name, line, problem(decode))
+	default:
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return c, nil
+}
+
+// wrongType is the library's message about a value of the wrong type, which names
+// Go's types.
+var wrongType = regexp.MustCompile(`^toml: cannot decode TOML (.*) into .* of type \W*(\w+)`)
+
+func problem(e *toml.DecodeError) string {
+	if m := wrongType.FindStringSubmatch(e.Error()); m != nil {
+		return fmt.Sprintf("a value of type %s; allowed is %s", m[1], m[2])
+	}
+	return strings.TrimPrefix(e.Error(), "toml: ")
+}
+
+// check finds what is wrong beyond the types of values.
+func (c *Config) check() error {
+	for name, r := range c.Roots {
+		if err := r.check(); err != nil {
+			return fmt.Errorf("roots.%s: %w", name, err)
+		}
+	}
+	for name, cl := range c.Clients {
+		_, known := c.Roots[cl.Root]
+		switch {
+		case !ValidName(name):
+			return fmt.Errorf("clients.%s: not a name; allowed are up to %d printable characters without a slash", name, maxClientName)
+		case cl.Root != "" && !known:
+			return fmt.Errorf("clients.%s: there is no roots.%s", name, cl.Root)
+		case cl.MaxSessions < 0:
+			return fmt.Errorf("clients.%s: max_sessions %d; allowed is 1 and more, or 0 for the server's own limit", name, cl.MaxSessions)
+		}
+		if len(cl.From) > 0 {
+			var err error
+			if cl.from, err = sshsrv.ParseAddressList(strings.Join(cl.From, ",")); err != nil {
+				return fmt.Errorf("clients.%s: from: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (r *Root) check() error {
+	switch {
+	case !path.IsAbs(r.Path):
+		return fmt.Errorf("path %q; allowed is an absolute path", r.Path)
+	case len(r.SnapshotCmd) == 0 && (r.SnapshotDir != "" || r.SnapshotTimeout != 0 || r.SnapshotShare != 0):
+		return errors.New("snapshot_cmd is missing")
+	case len(r.SnapshotCmd) > 0 && !path.IsAbs(r.SnapshotCmd[0]):
+		return fmt.Errorf("snapshot_cmd %q; allowed is a list that begins with the absolute path of a program", r.SnapshotCmd[0])
+	case len(r.SnapshotCmd) > 0 && !path.IsAbs(r.SnapshotDir):
+		return fmt.Errorf("snapshot_dir %q; allowed is the absolute path below which the snapshots appear", r.SnapshotDir)
+	}
+	return nil
+}
+
+// ValidName reports whether name may be a client's.
+func ValidName(name string) bool {
+	return name != "" && len(name) <= maxClientName && !strings.HasPrefix(name, ".") && name == printable(name)
+}
+
+// printable leaves out what would not stand in a log line, a label or a file
+// name as itself.
+func printable(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '/' || r == '\ufffd' || !isGraphicOrBlank(r) {
+			return -1
+		}
+		return r
+	}, name)
+}
+
+// Name makes a client's name of a text that somebody wrote for people, such as
+// a key's comment; "" where nothing is left of it.
+func Name(text string) string {
+	name := strings.TrimLeft(strings.TrimSpace(printable(text)), ".")
+	for len(name) > maxClientName {
+		_, size := lastRune(name)
+		name = name[:len(name)-size]
+	}
+	return strings.TrimSpace(name)
+}
