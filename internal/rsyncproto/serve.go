@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"rrserve/internal/rsyncproto/argv"
@@ -52,12 +53,27 @@ type Config struct {
 	MungeLinks bool
 	// Seed is the checksum seed, 0 for a random one.
 	Seed int32
+	// Progress is kept up to date for those who watch; nil: nobody does.
+	Progress *Progress
 	// Now is the clock of the statistics; nil: time.Now.
 	Now func() time.Time
 }
 
+// Progress is how far a pull is. It may be read while the pull runs.
+type Progress struct {
+	Listed  atomic.Int64 // entries of the file list
+	Sent    atomic.Int64 // files whose data were sent
+	Written atomic.Int64 // bytes to the client
+}
+
 // Result is how a pull ended.
 type Result struct {
+	// Complete says that all that was asked for arrived: the client said
+	// goodbye, nothing failed, and it was neither a dry run nor a listing. A
+	// file that vanished meanwhile is no failure.
+	Complete bool
+	// DryRun says that the client wanted no data: -n or --list-only.
+	DryRun bool
 	// ExitStatus is rsync's exit code (errcode.h).
 	ExitStatus int
 	// Err is why the pull did not run to its end, nil if it did. Files that
@@ -133,6 +149,9 @@ func Serve(ctx context.Context, c Config) Result {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Progress == nil {
+		c.Progress = new(Progress)
+	}
 	s := &session{Config: c, ctx: ctx, timedOut: make(chan struct{})}
 	defer func() {
 		if s.in != nil {
@@ -167,7 +186,7 @@ func (s *session) run() error {
 		}
 		defer s.names.Close()
 	}
-	s.out.w = s.Stdout
+	s.out.w, s.out.written = s.Stdout, &s.Progress.Written
 	if s.NoXattrs {
 		if err := pull.RefuseXattrs(); err != nil {
 			return err
@@ -322,6 +341,7 @@ func (s *session) listOptions() flist.Options {
 func (s *session) addList(l *flist.List) {
 	s.lists = append(s.lists, l)
 	s.res.Listed += int64(l.Len())
+	s.Progress.Listed.Add(int64(l.Len()))
 }
 
 // nextList sends one more list of an incremental recursion.

@@ -93,6 +93,11 @@ func (s *session) finish(err error) Result {
 	}
 	s.res.Err = err
 	s.res.ExitStatus = s.status(err)
+	if s.pull != nil {
+		s.res.DryRun = s.pull.DryRun || s.pull.ListOnly
+	}
+	whole := s.res.ExitStatus == 0 || s.res.ExitStatus == exitVanished
+	s.res.Complete = err == nil && whole && s.res.Listed > 0 && !s.res.DryRun
 	if s.w != nil {
 		s.res.Read, s.res.Written = s.r.Count(), s.w.Count()
 	}

@@ -50,6 +50,7 @@ func (s *session) transfer(q *request) error {
 	}
 	q.entry.MarkSent()
 	s.res.Sent++
+	s.Progress.Sent.Add(1)
 	s.res.Literal += res.Literal
 	s.res.Matched += res.Matched
 	s.matched.blocks += res.Blocks

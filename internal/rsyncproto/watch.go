@@ -53,14 +53,17 @@ func since(t *atomic.Int64) time.Duration {
 // outbox is the client's input, with the time of a write that the
 // client does not take.
 type outbox struct {
-	w     io.Writer
-	waits atomic.Int64
+	w       io.Writer
+	written *atomic.Int64 // bytes
+	waits   atomic.Int64
 }
 
 func (o *outbox) Write(p []byte) (int, error) {
 	o.waits.Store(time.Now().UnixNano())
 	defer o.waits.Store(0)
-	return o.w.Write(p)
+	n, err := o.w.Write(p)
+	o.written.Add(int64(n))
+	return n, err
 }
 
 // throttle returns w limited to kib KiB a second; 0 means no limit.
