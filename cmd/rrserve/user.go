@@ -13,6 +13,7 @@ const (
 	rootUID   = 0
 	nobodyUID = 65534 // where /etc/passwd does not say
 
+	rootUser    = "root"
 	serviceUser = "rrserve"
 	nobodyUser  = "nobody"
 )
@@ -60,34 +61,45 @@ func defaultUser() *jail.User {
 // user.
 func parseUser(text string) (*jail.User, error) {
 	name, group, hasGroup := strings.Cut(text, ":")
-	var to jail.User
-	uid, err := parseID(name)
-	entry, lookErr := user.Lookup(name)
-	if err == nil {
-		entry, lookErr = user.LookupId(name)
-		to = jail.User{UID: uid, GID: uid}
-	} else if lookErr != nil {
-		return nil, fmt.Errorf("no user %q in /etc/passwd, and not a number", name)
-	}
-	if lookErr == nil {
-		if to.UID, err = parseID(entry.Uid); err == nil {
-			to.GID, err = parseID(entry.Gid)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	if !hasGroup {
-		return &to, nil
+	to, err := lookUser(name)
+	if err != nil || !hasGroup {
+		return to, err
 	}
 	if to.GID, err = parseID(group); err == nil {
-		return &to, nil
+		return to, nil
 	}
 	g, err := user.LookupGroup(group)
 	if err != nil {
 		return nil, fmt.Errorf("no group %q in /etc/group, and not a number", group)
 	}
 	to.GID, err = parseID(g.Gid)
+	return to, err
+}
+
+// lookUser returns the user of a name or number, with the user's own group.
+func lookUser(name string) (*jail.User, error) {
+	uid, err := parseID(name)
+	if name == rootUser { // who is known without a file
+		uid, err = rootUID, nil
+	}
+	isNumber := err == nil
+	var entry *user.User
+	if isNumber {
+		entry, err = user.LookupId(strconv.Itoa(uid))
+	} else {
+		entry, err = user.Lookup(name)
+	}
+	switch {
+	case err != nil && isNumber:
+		return &jail.User{UID: uid, GID: uid}, nil
+	case err != nil:
+		return nil, fmt.Errorf("no user %q in /etc/passwd, and not a number", name)
+	}
+	var to jail.User
+	to.UID, err = parseID(entry.Uid)
+	if err == nil {
+		to.GID, err = parseID(entry.Gid)
+	}
 	return &to, err
 }
 
