@@ -34,7 +34,7 @@ type keySource struct {
 	name string // for messages
 	path string // "" for text
 	text string
-	file *os.File // opened at the start
+	file *os.File // opened at the start where losesNames
 	held bool     // file is read, not path
 
 	mu      sync.Mutex
@@ -62,7 +62,7 @@ func openKeyring(o *options, log *slog.Logger) (*keyring, error) {
 		if err != nil {
 			return nil, configf("--authorized-key %s: %w", s.name, err)
 		}
-		if s.path != "" {
+		if s.path != "" && losesNames {
 			if s.file, err = os.Open(s.path); err != nil {
 				return nil, configf("--authorized-key %s: %w", s.name, bare(err))
 			}

@@ -24,8 +24,8 @@ const (
 
 const systemConfigDir = "/etc/rrserve"
 
-// errNoSandbox is why the server does not start; what is missing goes before it.
-var errNoSandbox = errors.New("--sandbox=" + sandboxBestEffort + " serves without")
+// losesNames tells that the process may be cut off from the names of its files.
+const losesNames = runtime.GOOS == "linux"
 
 // strict reports whether the server is only to start when the sandbox holds.
 func (o *options) strict() bool {
@@ -43,7 +43,7 @@ func confine(o *options, root string, keys *keyring, log *slog.Logger) error {
 	}
 	time.Now().Zone() // while the time zone's file is within reach
 	box := &jail.Sandbox{Trees: []string{sandboxTree(root, log)}, Files: []string{"/etc/passwd", "/etc/group"}}
-	if runtime.GOOS == "linux" {
+	if losesNames {
 		dirs := configDirs()
 		keys.hold(dirs)
 		box.Files = append(box.Files, dirs...)
@@ -51,44 +51,47 @@ func confine(o *options, root string, keys *keyring, log *slog.Logger) error {
 	proof := jail.NewProof(box)
 	defer proof.Close()
 	walls := jail.Confine(box)
-	return judge(walls, proof.Try(), o.strict(), log)
+	attrs, err := weigh(walls, proof.Try())
+	switch {
+	case err == nil:
+		log.Info("the sandbox holds", attrs...)
+	case o.strict():
+		return configf("%w; --sandbox=%s serves without", err, sandboxBestEffort)
+	default:
+		log.Warn("the sandbox is incomplete", append(attrs, "err", err.Error())...)
+	}
+	return nil
 }
 
-// judge decides whether what stands, and what the attempts to break out found, is
-// enough to serve.
-func judge(walls []jail.Wall, outcomes []jail.Outcome, strict bool, log *slog.Logger) error {
-	var attrs []any
-	var missing, open []string
+// weigh tells how the walls stand and what the attempts to break out found, for
+// the log. It is an error if a wall is missing or an attempt was not stopped.
+func weigh(walls []jail.Wall, outcomes []jail.Outcome) (attrs []any, err error) {
+	var wrong, through []string
 	for _, w := range walls {
 		if w.Err != nil {
-			missing = append(missing, w.Name+": "+w.Err.Error())
-			attrs = append(attrs, w.Name, "missing: "+w.Err.Error())
+			wrong = append(wrong, w.Name+": "+w.Err.Error())
 			continue
 		}
 		attrs = append(attrs, w.Name, w.Detail)
 	}
 	tried := 0
 	for _, o := range outcomes {
-		if !o.Aimless {
-			tried++
+		switch {
+		case o.Aimless:
+			continue
+		case !o.Stopped:
+			through = append(through, o.Attempt)
 		}
-		if !o.Aimless && !o.Stopped {
-			open = append(open, o.Attempt)
-		}
+		tried++
 	}
-	attrs = append(attrs, "attempts", tried, "stopped", tried-len(open))
-	if len(missing) == 0 && len(open) == 0 {
-		log.Info("the sandbox holds", attrs...)
-		return nil
+	attrs = append(attrs, "attempts", tried, "stopped", tried-len(through))
+	if len(through) > 0 {
+		wrong = append(wrong, "not stopped: "+strings.Join(through, ", "))
 	}
-	if strict {
-		if len(open) > 0 {
-			missing = append(missing, "not stopped: "+strings.Join(open, ", "))
-		}
-		return configf("the sandbox does not hold: %s; %w", strings.Join(missing, "; "), errNoSandbox)
+	if len(wrong) > 0 {
+		err = errors.New("the sandbox does not hold: " + strings.Join(wrong, "; "))
 	}
-	log.Warn("the sandbox is incomplete", append(attrs, "not_stopped", strings.Join(open, ", "))...)
-	return nil
+	return attrs, err
 }
 
 // dropPrivileges becomes the user to serve as and keeps at most the capability to
