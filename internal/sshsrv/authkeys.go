@@ -30,6 +30,11 @@ type AuthorizedKey struct {
 	// Command is the value of command="...", "" if the line has none. It is not
 	// run; what it means is the business of the caller of ParseAuthorizedKeys.
 	Command string
+	// Line is where the key stands in its file, counted from 1.
+	Line int
+	// Grant is for the caller of ParseAuthorizedKeys, who may set it. It reaches
+	// the handler with the key.
+	Grant any
 
 	blob       string // the key in wire format; "" matches nothing
 	authority  bool   // cert-authority: certificates that it signed log in, not itself
@@ -101,6 +106,7 @@ func ParseAuthorizedKeys(data []byte) (keys []AuthorizedKey, refused []RefusedLi
 			refused = append(refused, RefusedLine{number, err.Error()})
 			continue
 		}
+		key.Line = number
 		keys = append(keys, key)
 	}
 	return keys, refused
