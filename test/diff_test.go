@@ -143,7 +143,9 @@ type outcome struct {
 	raw            rrtest.Result
 }
 
-func (f *fixture) compare(t *testing.T, c command, client string) {
+// compare runs c against both servers and returns the exit code at the server
+// under test.
+func (f *fixture) compare(t *testing.T, c command, client string) int {
 	t.Helper()
 	got := f.run(t, c, client, f.servers[1])
 	var report []string
