@@ -71,6 +71,12 @@ test-long: go ## the long suites (build tag "long") and the race detector; needs
 	$(GO) test -count=1 -timeout 2h -tags long ./...
 	CGO_ENABLED=1 $(GO) test -count=1 -timeout 2h -race ./...
 
+# Without the name of a package go test prints as it goes.
+.PHONY: interop
+interop: go ## every client command line at every protocol, checksum and compression; a million files
+	@test/deps.sh
+	$(GO) test -C test -count=1 -timeout 3h -parallel 4 -tags long -run '^(TestInterop|TestHugeList)$$'
+
 .PHONY: fuzz
 fuzz: go ## every fuzz target for FUZZTIME (30s)
 	@grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' . | sort | while read -r file; do \

@@ -82,7 +82,7 @@ func duplicate(t *testing.T, from, to string) {
 }
 
 func allCommands() []command {
-	return slices.Concat(basicCommands, sourceCommands, deleteCommands, transferCommands, filterCommands, linkCommands)
+	return slices.Concat(basicCommands, sourceCommands, deleteCommands, transferCommands, filterCommands, linkCommands, optionCommands)
 }
 
 func TestDifferential(t *testing.T) {
@@ -157,6 +157,7 @@ func (f *fixture) compare(t *testing.T, c command, client string) int {
 	if len(report) > 0 {
 		t.Errorf("%s\n%s\n- reference, + %s; its stderr:\n%s", c.line, strings.Join(report, "\n"), f.servers[1].Name, got.raw.Stderr)
 	}
+	return got.code
 }
 
 // differences lists what got did otherwise than want; nothing when they agree.
@@ -193,6 +194,7 @@ func checkRefusal(code string, got outcome) []string {
 
 func (f *fixture) run(t *testing.T, c command, client string, s *rrtest.Server) outcome {
 	t.Helper()
+	begin := time.Now().Add(-time.Second)
 	work := rrtest.ScratchDir(t)
 	dst := work + "/dst"
 	switch c.dst {
@@ -208,7 +210,6 @@ func (f *fixture) run(t *testing.T, c command, client string, s *rrtest.Server) 
 	if strings.Contains(c.line, "REF") {
 		duplicate(t, f.copy, work+"/REF")
 	}
-	begin := time.Now().Add(-time.Second)
 	aspects := rrtest.Aspects{FreshAfter: begin, Links: true, Xattrs: true, Atimes: c.opt&withAtimes != 0}
 	var before rrtest.Snapshot
 	if c.refused != "" {
