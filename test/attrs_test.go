@@ -297,6 +297,7 @@ func editAttrs(t *testing.T, dir string) {
 		set("types/link", "trusted.long", strings.Repeat("x", 70))
 		remove("types/fifo", "trusted.small")
 	}
+	e.settle()
 }
 
 // aclEntry is a named entry of an ACL.
