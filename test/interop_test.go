@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"rrserve/internal/rrtest"
 )
 
 // A variant is one way to run all command lines, or some of them, once more.
@@ -137,10 +139,15 @@ func suites(t *testing.T) []suite {
 	t.Helper()
 	rich := newFixture(t)
 	daemonConfig(t, rich)
+	attrs := newAttrFixture(t)
+	// TestDifferential has real connections; here it is the lines that count.
+	for _, s := range []*rrtest.Server{rich.servers[1], attrs.servers[0], attrs.servers[1]} {
+		check(t, s.Multiplex())
+	}
 	return []suite{
 		{rich, slices.Concat(basicCommands, transferCommands, optionCommands, toolCommands), true},
 		{rich, slices.Concat(sourceCommands, deleteCommands, filterCommands, linkCommands, daemonCommands), false},
-		{newAttrFixture(t), attrCommands, true},
+		{attrs, attrCommands, true},
 	}
 }
 
