@@ -15,7 +15,7 @@ var optionCommands = []command{
 	{name: "inc recursive", line: "-ai --inc-recursive rr: DST/"},
 	{name: "super", line: "-ai --super rr:owners DST/"},
 	{name: "no super", line: "-ai --no-super rr:owners rr:special DST/"},
-	{name: "drop devices", line: "-ai --drop-D rr:special DST/"},
+	{name: "drop devices", line: "-ai --drop-D rr:special DST/", opt: anyOrder},
 	{name: "ignore non-existing", dst: edited, line: "-ai --ignore-non-existing rr: DST/"},
 	{name: "insecure links", line: "-ai --insecure-links rr:links DST/"},
 	{name: "confine root", line: "-ai --confine-root=DST rr:sub DST/"},
