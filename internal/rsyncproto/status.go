@@ -157,7 +157,7 @@ func (s *session) status(err error) int {
 	case errors.As(err, &version), errors.Is(err, errNotRsync):
 		return s.fail(exitProtocol, err.Error()+"\n")
 	case errors.As(err, &name):
-		return s.fail(exitUnsupported, err.Error()+"\n")
+		return s.fail(exitUnsupported, fmt.Sprintf("%v\nrsync error: %s (code %d) [sender=rrserve]\n", err, exitText[exitUnsupported], exitUnsupported))
 	case errors.Is(err, errNoCommonAlgorithm):
 		return exitUnsupported // the client says it
 	case errors.As(err, &bad):
