@@ -27,6 +27,8 @@ import (
 //     or not while it ends itself
 //   - last words of a client's receiver when its generator gave up: killed or
 //     cut off, whichever comes first
+//   - last words of a server whose client went away, which may be too late for
+//     anybody to hear
 //   - a server's complaint about the protocol version, which the client has made
 //     itself and does not always wait for
 //   - the place of "cannot delete non-empty directory" among other lines, and
@@ -105,14 +107,18 @@ func (n normalizer) stderr(s string) string {
 	if gaveUp.MatchString(s) {
 		s = lastWords.ReplaceAllString(s, "")
 	}
-	lines := slices.DeleteFunc(strings.Split(sortLines(s), "\n"), func(l string) bool { return l == tooOld })
+	lines := slices.DeleteFunc(strings.Split(sortLines(s), "\n"), func(l string) bool { return slices.Contains(serverOnly, l) })
 	lines = slices.CompactFunc(lines, func(a, b string) bool { return a == b && needsProtocol.MatchString(a) })
 	return strings.Join(lines, "\n")
 }
 
-// tooOld is how a server's last line ends up here when the protocol is too old
-// for an option. needsProtocol comes from client and server alike.
-const tooOld = "rsync error: protocol incompatibility (code 2)"
+// serverOnly are lines, as they end up here, of a server that complains of what
+// the client has complained of, or of the client's end.
+var serverOnly = []string{
+	"rsync error: protocol incompatibility (code 2)",
+	"rsync: connection unexpectedly closed (N bytes received so far) [sender]",
+	"rsync error: error in rsync protocol data stream (code 12)",
+}
 
 func (n normalizer) messages(s string) string {
 	s = strings.ReplaceAll(s, "[sender] ", "")
