@@ -2,6 +2,7 @@ package fuzz
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -36,7 +37,12 @@ func FuzzArgvParse(f *testing.F) {
 		f.Add(c)
 	}
 	f.Fuzz(func(t *testing.T, command string) {
+		done := limits{64 << 10, 200}.hold(t, len(command))
 		p, err := argv.Parse(command)
+		done()
+		if again, err2 := argv.Parse(command); !reflect.DeepEqual(again, p) || !reflect.DeepEqual(err2, err) {
+			t.Errorf("%q: %+v, %v, and the second time %+v, %v", command, p, err, again, err2)
+		}
 		if err != nil {
 			checkArgvRefusal(t, err)
 			return
@@ -70,8 +76,11 @@ func FuzzArgvSecluded(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		done := limits{128 << 10, 200}.hold(t, len(stream))
 		r := wire.NewReader(strings.NewReader(string(stream)))
-		if err := p.ReadSecluded(r, nil); err != nil {
+		err = p.ReadSecluded(r, nil)
+		done()
+		if err != nil {
 			if r.Err() == nil {
 				checkArgvRefusal(t, err)
 			}
@@ -124,7 +133,10 @@ func checkArgvRefusal(t *testing.T, err error) {
 
 func checkArgvExpanded(t *testing.T, p *argv.Pull) {
 	t.Helper()
+	// 100000 names of 4 MiB, which are sorted and copied on the way.
+	done := limits{64 << 20, 0}.hold(t, 0)
 	names, err := p.Expand(argvTree{})
+	done()
 	if err != nil {
 		checkArgvRefusal(t, err)
 		return

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -26,10 +27,13 @@ func tryFilter(d *filter.Dir) {
 func filterWire(rules string) []byte {
 	var b []byte
 	for rule := range strings.SplitSeq(rules, "\n") {
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(rule)))
-		b = append(b, rule...)
+		b = append(b, filterRule(rule)...)
 	}
 	return binary.LittleEndian.AppendUint32(b, 0)
+}
+
+func filterRule(rule string) []byte {
+	return append(binary.LittleEndian.AppendUint32(nil, uint32(len(rule))), rule...)
 }
 
 // FuzzFilterList feeds the filter list that a client sends.
@@ -46,8 +50,10 @@ func FuzzFilterList(f *testing.F) {
 	f.Add(byte(31), []byte{0xff, 0xff, 0xff, 0x7f})
 	f.Add(byte(31), []byte{4, 0, 0, 0, '-'})
 	f.Fuzz(func(t *testing.T, version byte, data []byte) {
+		defer limits{256 << 10, 500}.hold(t, len(data))()
 		v := wire.MinVersion + wire.Version(version)%(wire.MaxVersion-wire.MinVersion+1)
-		r := wire.NewReader(bytes.NewReader(data))
+		// A name that the first rule hides stays hidden, whatever follows.
+		r := wire.NewReader(io.MultiReader(bytes.NewReader(filterRule("- hidden")), bytes.NewReader(data)))
 		l, err := filter.Read(r, v)
 		var bad *filter.SyntaxError
 		if err != nil {
@@ -63,6 +69,10 @@ func FuzzFilterList(f *testing.F) {
 			t.Fatalf("without files: %v", err)
 		}
 		tryFilter(d)
+		clears := bytes.Contains(data, []byte("!")) || bytes.Contains(data, []byte("clear"))
+		if !clears && (!d.Excluded("a/hidden", false) || !d.Excluded("hidden", true)) {
+			t.Error("the first rule does not hold")
+		}
 	})
 }
 
@@ -100,10 +110,13 @@ func FuzzFilterFile(f *testing.F) {
 		if len(rule) == 0 || len(rule) > 5119 || len(file) > filter.MaxFile || len(other) > filter.MaxFile {
 			return
 		}
-		l, err := filter.Read(wire.NewReader(bytes.NewReader(filterWire(rule))), 31)
+		// A file may be read once for each rule in force, in six directories.
+		defer limits{64 << 20, 1000}.hold(t, len(rule)+len(file)+len(other))()
+		l, err := filter.Read(wire.NewReader(bytes.NewReader(append(filterRule("- hidden"), filterWire(rule)...))), 31)
 		if err != nil {
 			return
 		}
+		clears := strings.HasPrefix(rule, "!") || strings.HasPrefix(rule, "clear")
 		files := &filterFiles{f: file, other: other}
 		d := l.Top(files, "/srv/x")
 		for _, name := range []string{"a", "a/b", "a/b/c"} {
@@ -111,6 +124,9 @@ func FuzzFilterFile(f *testing.F) {
 				break
 			}
 			tryFilter(d)
+			if !clears && !d.Excluded(name+"/hidden", false) {
+				t.Errorf("a file has lifted the client's rule in %s", name)
+			}
 		}
 		var bad *filter.SyntaxError
 		if err != nil && !errors.As(err, &bad) {
@@ -133,6 +149,7 @@ func FuzzFilterMatch(f *testing.F) {
 		f.Add(c[0], c[1])
 	}
 	f.Fuzz(func(t *testing.T, pattern, text string) {
+		defer limits{64 << 10, 200}.hold(t, len(pattern)+len(text))()
 		if len(pattern) > 4096 || len(text) > 4096 {
 			return
 		}
