@@ -36,6 +36,12 @@ func FuzzArgvParse(f *testing.F) {
 	for _, c := range argvCommands {
 		f.Add(c)
 	}
+	for _, o := range argv.Options() {
+		for _, name := range o.Names {
+			f.Add("rsync --server --sender -r --" + name + "=1 . x")
+			f.Add("rsync --server --sender -r --" + name + " . x")
+		}
+	}
 	f.Fuzz(func(t *testing.T, command string) {
 		done := limits{64 << 10, 200}.hold(t, len(command))
 		p, err := argv.Parse(command)
@@ -99,6 +105,7 @@ func FuzzArgvExpand(f *testing.F) {
 		}
 	}
 	for _, args := range []string{
+		"[[:alnum:][:blank:]]* [[:cntrl:]] [[:graph:][:lower:]] [[:print:]] [[:punct:]] [[:space:]] [[:upper:][:xdigit:]] [[:digit:]] [[:none:]] [[: []",
 		"a/*/../x", "*/*/*", "{a,b}{c,d}{,e}", "~ ~/a ~x", ".* .h*", "*a*a*a*a*b", "[a", "[!a-", `\* "*" '?'`, "a*/./ //x", "''",
 		strings.Repeat("{a,b}", 18), strings.Repeat("{", 300), strings.Repeat("*a", 200),
 	} {

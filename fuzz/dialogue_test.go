@@ -285,21 +285,35 @@ var dialogues = []dialogue{
 	{caps: 0xff, mask: mask("-l", "-D", "--list-only", "--ignore-missing-args", "--checksum-choice=none,xxh3"), args: "none srv/tree/d/* srv"},
 	{caps: 0xff, mask: mask("-r", "--new-compress", "--compress-level=1", "--timeout=60"), args: ".", steps: []byte{1, 9, 1, 13, 1, 12, 1, 14, 0, 0, 1, 9, 0, 0, 0, 12}},
 	{caps: 0xff, mask: mask("-r", "--remove-source-files"), args: "."},
+	{caps: 0xff, mask: mask("-r", "-l", "-A", "-vv", "-o", "-g"), args: "srv/tree/e/", steps: []byte{1, 1, 1, 2, 1, 3, 1, 4, 1, 5, 1, 6, 1, 7, 1, 8}},
+	{caps: 0xff, mask: mask("-r", "-l", "-X", "--iconv=iso-8859-1", "-x", "-k"), args: "srv/tree/e/ srv/tree/e/mounted/f"},
+	{caps: 0xfd, mask: mask("-r", "-l", "-XX", "-xx", "--iconv=gb18030", "--copy-unsafe-links"), args: "srv/tree/e/ srv/tree/x", steps: []byte{9, 0x81, 2, 3, 1, 1, 1}},
+	{caps: 0xff, mask: mask("-r", "-A", "--copy-unsafe-links", "-v", "-R", "-l"), args: "srv/./tree/d/", rules: strings.Repeat("x", 4100) + "\n- [[:digit:]]*\n-s/ /srv\n. srv/names"},
+	{caps: 0xff, mask: mask("-d", "--files-from=-"), args: "srv/names", names: "x"},
+	{caps: 0xff, mask: mask("-d", "--files-from=-"), args: "none", names: "x"},
+	{caps: 0xff, mask: mask("-r", "-l"), args: "srv/names/ srv/names/. none/x srv/tree/e/priv/x"},
+	{caps: 0xff, mask: mask("-r", "-l"), args: "srv/tree/d", steps: []byte{13, 86, 4, 1, 2, 3, 4}},
+	{caps: 0xff, mask: mask("-r", "-l"), args: "srv/tree/d", steps: []byte{13, 22, 4, 1, 0, 0, 0, 13, 1, 5, 'e', 'r', 'r', 'o', 'r', 13, 42, 0, 13, 99, 1, 0}},
 }
 
 // FuzzDialogue plays sessions of every protocol version that get far, over the
-// tree on disk. What the client's first rule hides is not sent.
+// tree on disk, or in memory when they ask for attributes, which a disk need not
+// have. What the client's first rule hides is not sent.
 func FuzzDialogue(f *testing.F) {
 	for _, d := range dialogues {
 		for v := wire.MinVersion; v <= wire.MaxVersion; v++ {
 			f.Add(byte(v), d.caps, d.mask, d.args, d.rules, d.names, d.steps)
 		}
 	}
-	tree := diskTree(f)
+	disk, memory := diskTree(f), memoryTree()
+	attributes := mask("-A", "-X", "-XX")
 	f.Fuzz(func(t *testing.T, version, caps byte, mask uint64, args, rules, names string, steps []byte) {
 		d := dialogue{clampVersion(version), caps, mask, args, "- hidden\n" + rules, names, nil, steps}
 		c := d.conversation()
-		if c.tree = tree; c.slow() {
+		if c.tree = disk; mask&attributes != 0 {
+			c.tree = memory
+		}
+		if c.slow() {
 			return
 		}
 		e := c.play(t)

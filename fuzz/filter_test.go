@@ -42,6 +42,8 @@ func FuzzFilterList(f *testing.F) {
 		"- a\n+ b/\n-! */\n-/s /a/**\n-C \n: .f\n:nw- .g\n:C .cvsignore\n: /.rsync-filter",
 		"exclude,! a\nhide_b\nrisk c\nclear\n-x user.*\n!",
 		"- a/***\n- **/b\n- a**b*c\n- [[:alpha:]]*\n- [!a-c]\\*\n+ /***/x/",
+		"- [[:alnum:]]\n- [[:blank:]]\n- [[:cntrl:]]\n- [[:graph:]]\n- [[:lower:]]\n- [[:print:]]\n- [[:punct:]]\n- [[:space:]]\n- [[:upper:]]\n- [[:xdigit:]]\n- [[:digit:]]",
+		"- [[:none:]]\n- a/b/***/c\n- */*/**\n- [\\]-a]\n- " + strings.Repeat("x", 4200),
 		"bogus", ". /etc/passwd", "-q a", "! x", "- ",
 	} {
 		f.Add(byte(31), filterWire(rules))

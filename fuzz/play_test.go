@@ -3,6 +3,7 @@ package fuzz
 import (
 	"bytes"
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,7 +39,8 @@ func (c conversation) play(t *testing.T) ending {
 	e := ending{Result: rsyncproto.Serve(context.Background(), rsyncproto.Config{
 		Command: c.command, FS: inside{c.tree, t}, Seed: 1, Module: "backup", Probes: true,
 		Stdin: bytes.NewReader(c.client), Stdout: out, Stderr: stderr, Abort: func() {},
-		Now: func() time.Time { return time.Unix(1_700_000_000, 0) },
+		Now:      func() time.Time { return time.Unix(1_700_000_000, 0) },
+		UserName: idName, GroupName: idName,
 	})}
 	e.out, e.stderr = out.Bytes(), stderr.Bytes()
 	if e.ExitStatus < 0 || e.ExitStatus > 255 {
@@ -54,6 +56,11 @@ func (c conversation) play(t *testing.T) ending {
 		t.Error("what is outside is sent")
 	}
 	return e
+}
+
+// idName knows some ids and not others, and one by a name too long to send.
+func idName(id uint32) string {
+	return [...]string{"name", "", strings.Repeat("n", 300)}[id%3]
 }
 
 // sameAs holds two sessions of the same bytes to the same end. Frames may be

@@ -2,6 +2,7 @@ package fuzz
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,7 +76,7 @@ func memoryTree() *vfstest.Memory {
 			"\x04\x00\x04\x00\xff\xff\xff\xff\x10\x00\x04\x00\xff\xff\xff\xff\x20\x00\x04\x00\xff\xff\xff\xff"),
 	}
 	for i, o := range objects {
-		n := vfstest.Node{Info: vfs.Info{Mode: o.mode, Ino: uint64(i)}, Data: []byte(o.data), Target: o.target, Errno: o.errno, Xattrs: attrs}
+		n := vfstest.Node{Info: vfs.Info{Mode: o.mode, Ino: uint64(i), UID: uint32(i % 5), GID: uint32(i % 4)}, Data: []byte(o.data), Target: o.target, Errno: o.errno, Xattrs: attrs}
 		name, dir := strings.CutSuffix(o.name, "/")
 		switch {
 		case o.mode != 0:
@@ -91,6 +92,19 @@ func memoryTree() *vfstest.Memory {
 	}
 	device := vfs.Info{Mode: vfs.ModeChar | 0o666, RdevMajor: 1, RdevMinor: 3}
 	t.Add("srv/tree/d/null", vfstest.Node{Info: device})
+	for name, errno := range map[string]int{"vanished": vfs.ENOENT, "unreadable": vfs.EACCES} {
+		info := vfs.Info{Mode: vfs.ModeRegular | 0o644}
+		t.Add("srv/tree/e/opens-as-"+name, vfstest.Node{Info: info, Errno: errno})
+		info.Err = &vfs.Error{Op: "lstat", Errno: errno, Err: errors.New("not possible")}
+		t.Add("srv/tree/e/lists-as-"+name, vfstest.Node{Info: info})
+		t.Add("srv/tree/e/dir-"+name, vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755}, Errno: errno})
+	}
+	for name, target := range map[string]string{"to-nothing": "", "far": strings.Repeat("t", 5000), "bytes": "\xe9", "cut": "a\xc3"} {
+		t.Add("srv/tree/e/"+name, vfstest.Node{Info: vfs.Info{Mode: vfs.ModeSymlink | 0o777}, Target: target})
+	}
+	mounted := vfs.Info{Mode: vfs.ModeDir | 0o755, Dev: 9}
+	t.Add("srv/tree/e/mounted", vfstest.Node{Info: mounted})
+	t.Add("srv/tree/e/mounted/f", vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o644, Dev: 9}, Data: []byte("s")})
 	linked := vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o644, Nlink: 2, Ino: 7777, Dev: 5}, Data: []byte("twice")}
 	t.Add("srv/tree/x/hard1", linked)
 	t.Add("srv/tree/x/hard2", linked)
