@@ -46,7 +46,7 @@ func FuzzProbe(f *testing.F) {
 	for _, c := range []string{
 		"true", ":", "exit 3", "echo -n a 'b c'", "test -d ~/srv", "[ -e srv/tree/d/../x ]", "[ -L srv/*/d/ln ]", "test -f {a,b}", "df -P srv/", "pwd",
 		"uname -a", "which rsync", "command -v rsync", "/usr/bin/rsync --version", "rsync --server --sender -r . x", "rsync --server --daemon .",
-		"test -e srv/tree/d/loop/loop/up/x", "test -d srv/tree/d/outdir/", "test -e srv/tree/d/round/../x", "test -e '\xff\n'", "sh -c true",
+		"test -e srv/tree/d/loop/loop/up/x", "test -d srv/tree/d/outdir/", "test -e srv/tree/d/round/../x", "test -e '\xff\n'", "sh -c true", "[ -f srv/names", "test -x a", "test -d ''", "test -f srv/names", "test -e srv/names/", "df -k .", "df -P srv/tree/e/mounted", "df -P ../x",
 	} {
 		f.Add(c)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -44,6 +45,7 @@ func FuzzFilterList(f *testing.F) {
 		"- a/***\n- **/b\n- a**b*c\n- [[:alpha:]]*\n- [!a-c]\\*\n+ /***/x/",
 		"- [[:alnum:]]\n- [[:blank:]]\n- [[:cntrl:]]\n- [[:graph:]]\n- [[:lower:]]\n- [[:print:]]\n- [[:punct:]]\n- [[:space:]]\n- [[:upper:]]\n- [[:xdigit:]]\n- [[:digit:]]",
 		"- [[:none:]]\n- a/b/***/c\n- */*/**\n- [\\]-a]\n- " + strings.Repeat("x", 4200),
+		"include a\nshow b\nprotect c\ndir-merge .f\nmerge .g\nperishable,p d", manyMerges(),
 		"bogus", ". /etc/passwd", "-q a", "! x", "- ",
 	} {
 		f.Add(byte(31), filterWire(rules))
@@ -76,6 +78,15 @@ func FuzzFilterList(f *testing.F) {
 			t.Error("the first rule does not hold")
 		}
 	})
+}
+
+// manyMerges is more dir-merge rules than may be in force.
+func manyMerges() string {
+	var b strings.Builder
+	for i := range 257 {
+		fmt.Fprintf(&b, ": .f%d\n", i)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // filterFiles serves one file under every name ending in f and another one

@@ -13,7 +13,7 @@ import (
 func FuzzHandshake(f *testing.F) {
 	const plain, varint = "\x20\x00\x00\x00", "\x20\x00\x00\x00\x04md5 \x05zlibx"
 	for _, options := range []string{
-		"", "-z", "--checksum-choice=xxh3,md5", "--cc=bogus", "--cc=auto", "--zc=lz4 --zl=99", "-zz", "--zc=none -c --cc=none", "--protocol=29", "--protocol=26",
+		"", "-z", "--checksum-choice=xxh3,md5", "--cc=bogus", "--cc=auto,xxhash", "--checksum-seed=0", "--zc=lz4 --zl=99", "-zz", "--zc=none -c --cc=none", "--protocol=29", "--protocol=26",
 		"-AX --protocol=29", "-z --skip-compress=gz/zip", "--iconv=bogus", "--iconv=.", "--iconv=x,koi8-r",
 	} {
 		for _, opening := range []string{plain, varint, "\x1f\x00\x00\x00\x00", "\x1b\x00\x00\x00", "\x13\x00\x00\x00", "SSH-", "\xff\xff\xff\xff", "\x28\x00\x00\x00\xff\xff"} {

@@ -25,25 +25,25 @@ func FuzzFilesFrom(f *testing.F) {
 		f.Add(byte(31), mask("-d", "--no-relative", "-0", "--iconv=iso-8859-1"), []byte(list))
 		f.Add(byte(30), mask("-d", "-R", "-L", "-s", "--iconv=gb18030"), []byte(list))
 	}
+	tree := memoryTree()
+	tree.Remove("srv/names")
+	file := tree.Add("srv/names", vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o644}})
+	onStream, inFile := mask("--files-from=-"), mask("--files-from=srv/names")
 	f.Fuzz(func(t *testing.T, version byte, mask uint64, list []byte) {
 		for name := range bytes.SplitSeq(list, []byte{0}) {
 			checkCleaned(t, string(name))
 		}
-		onStream := dialogue{v: clampVersion(version), caps: 0xff, mask: mask | filesFromStream, args: "srv", names: strings.ReplaceAll(string(list), "\x00", "\n")}
-		c := onStream.conversation()
-		c.tree = memoryTree()
-		c.play(t).sameAs(t, c.play(t))
-
-		inTree := memoryTree()
-		inTree.Add("list", vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o644}, Data: list})
-		inFile := dialogue{v: onStream.v, caps: 0xff, mask: mask &^ filesFromStream, args: "--files-from=list srv"}
-		c = inFile.conversation()
-		c.tree = inTree
-		c.play(t).sameAs(t, c.play(t))
+		file.Data, file.Info.Size = list, int64(len(list))
+		names := strings.ReplaceAll(string(list), "\x00", "\n")
+		mask &^= onStream | inFile
+		for _, from := range []uint64{onStream, inFile} {
+			d := dialogue{v: clampVersion(version), caps: 0xff, mask: mask | from, args: "srv", names: names}
+			c := d.conversation()
+			c.tree = tree
+			c.play(t).sameAs(t, c.play(t))
+		}
 	})
 }
-
-var filesFromStream = mask("--files-from=-")
 
 // checkCleaned holds a cleaned name to stay below its base, and to be clean.
 func checkCleaned(t *testing.T, name string) {

@@ -73,7 +73,7 @@ func memoryTree() *vfstest.Memory {
 		"user.long": bytes.Repeat([]byte("value"), 100), "user.longer": bytes.Repeat([]byte("value"), 200), "user.short": []byte("v"),
 		"user.unreadable": nil,
 		"system.posix_acl_access": []byte("\x02\x00\x00\x00\x01\x00\x06\x00\xff\xff\xff\xff\x02\x00\x04\x00\xe8\x03\x00\x00" +
-			"\x04\x00\x04\x00\xff\xff\xff\xff\x10\x00\x04\x00\xff\xff\xff\xff\x20\x00\x04\x00\xff\xff\xff\xff"),
+			"\x04\x00\x04\x00\xff\xff\xff\xff\x08\x00\x07\x00\x02\x00\x00\x00\x08\x00\x07\x00\x05\x00\x00\x00\x10\x00\x04\x00\xff\xff\xff\xff\x20\x00\x04\x00\xff\xff\xff\xff"),
 	}
 	for i, o := range objects {
 		n := vfstest.Node{Info: vfs.Info{Mode: o.mode, Ino: uint64(i), UID: uint32(i % 5), GID: uint32(i % 4)}, Data: []byte(o.data), Target: o.target, Errno: o.errno, Xattrs: attrs}
@@ -98,6 +98,15 @@ func memoryTree() *vfstest.Memory {
 		info.Err = &vfs.Error{Op: "lstat", Errno: errno, Err: errors.New("not possible")}
 		t.Add("srv/tree/e/lists-as-"+name, vfstest.Node{Info: info})
 		t.Add("srv/tree/e/dir-"+name, vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755}, Errno: errno})
+	}
+	t.Add("srv/tree/v", vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755}})
+	t.Add("srv/tree/v/opens-as-vanished", vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o644}, Errno: vfs.ENOENT})
+	t.Add("srv/tree/v/shrunk", vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o644, Size: 9000}, Data: []byte("short")})
+	for name, attrs := range map[string]map[string][]byte{
+		"acl-unreadable": {"system.posix_acl_access": nil}, "acl-bad": {"system.posix_acl_access": []byte("bad")},
+		"acl-default": {"system.posix_acl_default": nil}, "stat": {"user.rsync.%stat": []byte("100644 0,0 0:0")},
+	} {
+		t.Add("srv/tree/e/"+name, vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755}, Xattrs: attrs})
 	}
 	for name, target := range map[string]string{"to-nothing": "", "far": strings.Repeat("t", 5000), "bytes": "\xe9", "cut": "a\xc3"} {
 		t.Add("srv/tree/e/"+name, vfstest.Node{Info: vfs.Info{Mode: vfs.ModeSymlink | 0o777}, Target: target})
