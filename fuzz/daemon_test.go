@@ -25,7 +25,7 @@ func FuzzDaemon(f *testing.F) {
 	tree := memoryTree()
 	f.Fuzz(func(t *testing.T, client []byte) {
 		c := conversation{tree, "rsync --server --daemon .", client}
-		if c.slow() {
+		if c.costly() {
 			return
 		}
 		e := c.play(t)

@@ -326,7 +326,7 @@ func FuzzDialogue(f *testing.F) {
 		if c.tree = disk; mask&attributes != 0 {
 			c.tree = memory
 		}
-		if c.slow() {
+		if c.costly() {
 			return
 		}
 		e := c.play(t)

@@ -33,7 +33,7 @@ func FuzzHandshake(f *testing.F) {
 		var b bytes.Buffer
 		b.Write(opening)
 		d.rest(&b, &argv.Pull{})
-		if c.client = b.Bytes(); c.slow() {
+		if c.client = b.Bytes(); c.costly() {
 			return
 		}
 		e := c.play(t)

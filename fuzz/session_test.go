@@ -24,7 +24,7 @@ func FuzzSession(f *testing.F) {
 	tree := diskTree(f)
 	f.Fuzz(func(t *testing.T, command string, client []byte) {
 		c := conversation{tree, command, client}
-		if c.slow() {
+		if c.costly() {
 			return
 		}
 		c.play(t).sameAs(t, c.play(t))

@@ -246,7 +246,7 @@ func FuzzExec(f *testing.F) {
 	must(f, err)
 	f.Cleanup(func() { client.Close() })
 	f.Fuzz(func(t *testing.T, channel, request string, payload, stdin []byte) {
-		if (conversation{command: string(payload), client: stdin}).slow() {
+		if (conversation{command: string(payload), client: stdin}).costly() {
 			return
 		}
 		defer sessionLimits.hold(t, len(request)+len(payload)+len(stdin))()
