@@ -29,6 +29,9 @@ var argvCommands = []string{
 	"rsync --server --sender -r . $(id) `id`; rm",
 	"true",
 	"rsync --server --sender . ../../etc",
+	"rsync -av src/ dst/", "rsync --server --sender -r -- . x", "rsync --server --sender -rY . x", "rsync --server --sender -re", "rsync --server --sender -B 700 --suffix",
+	"rsync --server --sender --cc=auto --iconv=- --files-from= -essh . x", "rsync --server --sender --iconv=a, . \"$x\" '", "rsync --server --sender . x\\",
+	"rsync --server --sender --files-from=- . a b", "rsync --server --sender --none=" + strings.Repeat("n", 600) + " . '' {}",
 }
 
 // FuzzArgvParse holds that a command line becomes a Pull or a complete refusal.

@@ -18,7 +18,7 @@ func FuzzDaemon(f *testing.F) {
 		"@RSYNCD: 32.0 md5\n#list\n", "@RSYNCD: 29\r\n\r\n", "@RSYNCD: 31.14\n#early_input=4\nabcdbackup\n-s\x00\x00rsync\x00.\x00\x00",
 		"@RSYNCD: 30.0\nbackup\n--server\x00-r\x00.\x00backup/\x00\x00", "@RSYNCD: 27\nbackup\n--sender\n-sr\n(null)\n.\n\nrsync\x00.\x00a backup/b\x00\x00",
 		"@RSYNCD: 99999.9\n", "@RSYNCD: 26.0\n", "@RSYNCD: 31\n", "@RSYNCD: 32.0\n", "@RSYNCD: 31.5\nother\n", "@RSYNCD: 31.0\n#other\n",
-		"@RSYNCD: 31.0\n#early_input=0\n", "@RSYNCD: 31.0\nbackup\n--server\x00--sender\x00-vvrse.iLsfxCIvu\x00--iconv=utf8\x00.\x00\x00rsync\x00--iconv=x\x00.\x00backup/srv\x00\x00\x00\x00\x00\x00", "hello\n", "@RSYNCD: 31.0\nbackup\n--server\x00--sender\x00-r\x00.\x00backup/../x\x00backup/*\x00\x00\x00\x00\x00\x00",
+		"@RSYNCD: 31.0\n#early_input=0\n", "@RSYNCD: 31.0\nbackup\n--server\x00--sender\x00-rN\x00.\x00backup/\x00\x00\x00\x00\x00\x00", "@RSYNCD: 31.0\nbackup\n--server\x00--sender\x00-vvrse.iLsfxCIvu\x00--iconv=utf8\x00.\x00\x00rsync\x00--iconv=x\x00.\x00backup/srv\x00\x00\x00\x00\x00\x00", "hello\n", "@RSYNCD: 31.0\nbackup\n--server\x00--sender\x00-r\x00.\x00backup/../x\x00backup/*\x00\x00\x00\x00\x00\x00",
 	} {
 		f.Add([]byte(opening))
 	}

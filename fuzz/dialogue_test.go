@@ -258,12 +258,10 @@ func (s *script) number() int {
 	}
 }
 
-// split returns the lines of text.
+// split returns the lines of text that are not empty: an empty rule or name is
+// the end of the list.
 func split(text string) []string {
-	if text == "" {
-		return nil
-	}
-	return strings.Split(text, "\n")
+	return strings.FieldsFunc(text, func(c rune) bool { return c == '\n' })
 }
 
 // dialogues are what every protocol version starts from.
@@ -287,6 +285,17 @@ var dialogues = []dialogue{
 	{caps: 0xff, mask: mask("-r", "-l", "--munge-links"), args: "srv/tree/d/", steps: []byte{8, 0x88, 0, 1, 0x81, 8, 0x89, 0, 2, 0x81}},
 	{caps: 0xff, mask: mask("-r", "--files-from=srv/names"), args: "none"},
 	{caps: 0xff, mask: mask("-r", "-C", "-X"), args: "/srv/tree/./d/ srv/tree/x", rules: "include a\nshow b\nprotect c\ndir-merge .more\nmerge srv/names\nrisk,p d"},
+	{caps: 0xff, mask: mask("-r"), args: "srv/tree/d/", rules: "- " + strings.Repeat("x", 4100)},
+	{caps: 0xff, mask: mask("-r", "-H", "-D", "-vv"), args: "srv/tree/x srv/tree/d srv/tree/d /srv/tree/x/", steps: []byte{10, 1, 1, 1, 1, 1}},
+	{caps: 0xff, mask: mask("-r", "-R"), args: "/ srv/tree/d/n* /srv//tree/./x/../x"},
+	{caps: 0xff, mask: mask("-l"), args: "srv/tree srv/tree/d/ln srv/tree/d/a.txt/x", rules: "- none"},
+	{caps: 0xff, mask: mask("-L", "-d"), args: "srv/tree/d/none srv/tree/d/none2 none", rules: "- none"},
+	{caps: 0xff, mask: mask("-r", "-c", "--checksum-choice=sha1"), args: "srv/tree/x/", steps: []byte{4, 2, 200, 9, 10, 0, 4, 3, 255, 0, 100, 3}},
+	{caps: 0xff, mask: mask("-r", "-c", "--checksum-choice=xxh64"), args: "srv/tree/x/", steps: []byte{4, 2, 200, 9, 10, 0, 4, 3, 255, 0, 100, 3}},
+	{caps: 0xff, mask: mask("-r", "--checksum-choice=none,xxh3"), args: "srv/tree/x/", steps: []byte{4, 2, 200, 9, 10, 0, 4, 3, 255, 0, 100, 3}},
+	{caps: 0xff, mask: mask("-r", "-c", "--checksum-choice=md5", "--inplace"), args: "srv/tree/x/", steps: []byte{4, 2, 200, 9, 10, 14, 4, 3, 255, 0, 100, 14}},
+	{caps: 0xff, mask: mask("-r", "-z", "-XX", "-A"), args: "ax/ x2/", steps: []byte{1, 2, 1, 3, 1, 4, 1, 5, 9, 0x80, 2, 2, 1, 1}},
+	{caps: 0xff, mask: mask("-r", "-z"), args: "srv/tree/x/", steps: []byte{0, 0, 0, 0, 0, 0, 10, 1, 2, 3, 4, 5, 12, 2}},
 	{caps: 0xff, mask: mask("-r", "--remove-source-files"), args: "."},
 	{caps: 0xff, mask: mask("-r", "-l", "-A", "-vv", "-o", "-g"), args: "srv/tree/e/", steps: []byte{1, 1, 1, 2, 1, 3, 1, 4, 1, 5, 1, 6, 1, 7, 1, 8}},
 	{caps: 0xff, mask: mask("-r", "-l", "-X", "--iconv=iso-8859-1", "-x", "-k"), args: "srv/tree/e/ srv/tree/e/mounted/f"},
@@ -314,7 +323,8 @@ func FuzzDialogue(f *testing.F) {
 		for _, args := range []string{"srv/tree/e/", "srv/tree/v/"} {
 			for _, v := range []byte{27, 29, 32} {
 				f.Add(v, byte(0xff), mask("-r", "-l", "-X", "-D", "--append"), args, "", "", []byte{1, ndx, 0})
-				f.Add(v, byte(0xfe), mask("-r", "-l", "-A"), args, "", "", []byte{7, ndx, 2, 100, 16, 0, 0, 11, ndx})
+				f.Add(v, byte(0xfe), mask("-r", "-l", "-A"), args, "", "", []byte{7, ndx, 2, 100, 16, 0, 0})
+				f.Add(v, byte(0xff), mask("-r", "-l", "--append-verify"), args, "", "", []byte{11, ndx, 0, 7, ndx, 2, 100, 16, 0, 0})
 			}
 		}
 	}

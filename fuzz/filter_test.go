@@ -45,7 +45,7 @@ func FuzzFilterList(f *testing.F) {
 		"- a/***\n- **/b\n- a**b*c\n- [[:alpha:]]*\n- [!a-c]\\*\n+ /***/x/",
 		"- [[:alnum:]]\n- [[:blank:]]\n- [[:cntrl:]]\n- [[:graph:]]\n- [[:lower:]]\n- [[:print:]]\n- [[:punct:]]\n- [[:space:]]\n- [[:upper:]]\n- [[:xdigit:]]\n- [[:digit:]]",
 		"- [[:none:]]\n- a/b/***/c\n- */*/**\n- [\\]-a]\n- " + strings.Repeat("x", 4200),
-		"include a\nshow b\nprotect c\ndir-merge .f\nmerge .g\nperishable,p d", manyMerges(),
+		"S a\nR b\n-r c\n:+ d\n:e .f\n- [\\\\\n- [[:alpha\n- [a-\n- a/b*/c\n- x*y/z", "include a\nshow b\nprotect c\ndir-merge .f\nmerge .g\nperishable,p d", manyMerges(),
 		"bogus", ". /etc/passwd", "-q a", "! x", "- ",
 	} {
 		f.Add(byte(31), filterWire(rules))

@@ -16,13 +16,15 @@ func FuzzHandshake(f *testing.F) {
 		"", "-z", "--checksum-choice=xxh3,md5", "--cc=bogus", "--cc=auto,xxhash", "--checksum-seed=0", "--zc=lz4 --zl=99", "-zz", "--zc=none -c --cc=none", "--protocol=29", "--protocol=26",
 		"-AX --protocol=29", "-z --skip-compress=gz/zip", "--iconv=bogus", "--iconv=.", "--iconv=x,koi8-r",
 	} {
-		for _, opening := range []string{plain, varint, "\x1f\x00\x00\x00\x00", "\x1b\x00\x00\x00", "\x13\x00\x00\x00", "SSH-", "\xff\xff\xff\xff", "\x28\x00\x00\x00\xff\xff"} {
+		for _, opening := range []string{plain, varint, "\x1f\x00\x00\x00\x00", "\x1b\x00\x00\x00", "\x13\x00\x00\x00", "\x19\x00\x00\x00", "SSH-", "\xff\xff\xff\xff", "\x28\x00\x00\x00\xff\xff"} {
 			f.Add(byte(0xff), options, []byte(opening))
 		}
 	}
 	f.Add(byte(0), "", []byte(plain))
 	f.Add(byte(0xff), "-z", []byte(plain+"\x09none bogus\x80\x04zstd"))
 	f.Add(byte(0xff), "-z", []byte(plain+"\x05bogus\x05bogus"))
+	f.Add(byte(0xff), "-z", []byte(plain+"\x03md5\x05bogus"))
+	f.Add(byte(0xff), "--zc=bogus", []byte(plain))
 	tree := memoryTree()
 	f.Fuzz(func(t *testing.T, caps byte, options string, opening []byte) {
 		d := dialogue{v: 32, caps: caps, steps: []byte{1, 1}}
