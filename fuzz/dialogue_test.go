@@ -317,9 +317,13 @@ func FuzzDialogue(f *testing.F) {
 			f.Add(byte(v), d.caps, d.mask, d.args, d.rules, d.names, d.steps)
 		}
 	}
-	// Each entry of directories in which most cannot be sent, and what comes
-	// behind the last one.
+	// Each entry of directories in which something is hidden or most cannot be
+	// sent, and what comes behind the last one.
 	for ndx := range byte(30) {
+		for _, rules := range []string{"", ": hidden", ":- hidden\n+ hidden", "+ *\n. srv/tree/d/hidden"} {
+			f.Add(byte(32), byte(0xff), mask("-r"), "srv/tree/d/", rules, "", []byte{1, ndx})
+			f.Add(byte(28), byte(0xff), mask("-r"), "srv/tree/d/", rules, "", []byte{1, ndx})
+		}
 		for _, args := range []string{"srv/tree/e/", "srv/tree/v/"} {
 			for _, v := range []byte{27, 29, 32} {
 				f.Add(v, byte(0xff), mask("-r", "-l", "-X", "-D", "--append"), args, "", "", []byte{1, ndx, 0})
