@@ -146,7 +146,7 @@ func (s *session) status(err error) int {
 		io.WriteString(s.Stdout, "@ERROR: "+start.text+"\n")
 		return exitStartClient
 	case errors.As(err, &peer):
-		return int(peer.Code)
+		return int(peer.Code & 0xff) // as much as a process can exit with
 	case errors.As(err, &rules):
 		return s.fail(exitSyntax, rules.Error()+"\n")
 	case errors.As(err, &base):
