@@ -27,10 +27,11 @@ within() {
 	mount -o remount,bind,ro "$work/mnt"
 	touch "$work/mnt/x" 2>/dev/null && fail "the root is not read-only"
 
+	local run=(setpriv --no-new-privs chroot --userspec=65532:65532 --groups=65532 "$work/mnt" /rrserve)
 	start() { # start VAR=VALUE...: the server in the background, its log in $work/log
 		env -i PATH="$PATH" RRSERVE_ROOT=/data RRSERVE_STATE_DIR=/var/lib/rrserve RRSERVE_LISTEN=:22 \
 			RRSERVE_AUTHORIZED_KEY="$(<"$work/key.pub")" "$@" \
-			setpriv --no-new-privs chroot --userspec=65532:65532 --groups=65532 "$work/mnt" /rrserve >"$work/log" 2>&1 &
+			"${run[@]}" >"$work/log" 2>&1 &
 		pid=$!
 	}
 	status() { # the exit status of a server that should not start
@@ -86,6 +87,7 @@ within() {
 	grep -qE $'^NoNewPrivs:\t1$' "$work/status" || fail "no_new_privs is off"
 	pull
 	stop
+	grep -q 'msg="the sandbox holds"' "$work/log" || { cat "$work/log" >&2; fail "no sandbox"; }
 	[ -f "$work/state/ssh_host_ed25519_key" ] || fail "no host key in the state volume"
 	before=$(cat "$work/state/ssh_host_ed25519_key.pub")
 	start
@@ -93,6 +95,20 @@ within() {
 	stop
 	[ "$before" = "$(cat "$work/state/ssh_host_ed25519_key.pub")" ] || fail "a second start made a new host key"
 	echo "ok: read-only root, uid 65532, no capabilities, port 22: serves, keeps its host key, stops on SIGTERM"
+
+	# As docs/container.md says: root, with the one capability that reads all, and
+	# here the one to enter the image.
+	echo secret >"$work/tree/secret"
+	chown 4242:4242 "$work/tree/secret"
+	chmod 0600 "$work/tree/secret"
+	run=(setpriv --no-new-privs --bounding-set=-all,+dac_read_search,+sys_chroot --inh-caps=-all chroot "$work/mnt" /rrserve)
+	start RRSERVE_HOST_KEY=/run/host RRSERVE_READ_ALL=1
+	status "root that cannot become another user" 'run-as root'
+	start RRSERVE_HOST_KEY=/run/host RRSERVE_READ_ALL=1 RRSERVE_RUN_AS=root
+	listening
+	pull
+	stop
+	echo "ok: root with CAP_DAC_READ_SEARCH alone: serves the files of others"
 
 	umount "$work/mnt/data"
 	start RRSERVE_ROOT=/nothing

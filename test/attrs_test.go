@@ -126,7 +126,7 @@ func TestAttributesOfReferents(t *testing.T) {
 		t.Fatal(res)
 	}
 	for from, to := range map[string]string{"types/file": "link", "types/dir": "todir"} {
-		for _, attr := range []string{"user.a", "trusted.small"} {
+		for _, attr := range []string{"user.a", "security.small"} {
 			want, got := make([]byte, 1000), make([]byte, 1000)
 			n, err := unix.Lgetxattr(f.src+"/"+from, attr, want)
 			m, err2 := unix.Lgetxattr(dst+"/"+to, attr, got)
@@ -255,8 +255,8 @@ func attrTypes(tr *rrtest.Tree) {
 	tr.Node("types/device", unix.S_IFCHR|0o644, 1, 3)
 	tr.Xattr("types/device", "system.posix_acl_access", posixACL(6, 4, 6, 4, group(2, 6)))
 	for _, name := range []string{"file", "dir", "link", "fifo", "socket", "device"} {
-		tr.Xattr("types/"+name, "trusted.small", "of "+name)
-		tr.Xattr("types/"+name, "trusted.long", strings.Repeat("of "+name, 20))
+		tr.Xattr("types/"+name, "security.small", "of "+name)
+		tr.Xattr("types/"+name, "security.long", strings.Repeat("of "+name, 20))
 	}
 	tr.Xattr("types/file", "security.capability", "\x01\x00\x00\x02\x00 \x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")
 	tr.Xattr("types/link", "security.note", "on a link")
@@ -294,8 +294,8 @@ func editAttrs(t *testing.T, dir string) {
 	e.remove("same/05")
 	e.write("same/extra", "too many", day(4))
 	if os.Getuid() == 0 {
-		set("types/link", "trusted.long", strings.Repeat("x", 70))
-		remove("types/fifo", "trusted.small")
+		set("types/link", "security.long", strings.Repeat("x", 70))
+		remove("types/fifo", "security.small")
 	}
 	e.settle()
 }

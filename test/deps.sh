@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests and the benchmark need beside Go: OpenSSH, rsync with
-# rrsync, acl, attr, python3 (for rrsync), and a second, older rsync client
+# rrsync, acl, attr, python3 (for rrsync), strace, and a second, older rsync client
 # which is only unpacked, into .cache/. Does nothing where all is there.
 # With --check it installs nothing and fails when something is missing.
 set -eu
@@ -19,6 +19,7 @@ missing_packages() {
 	have python3 || echo python3
 	have bash || echo bash
 	have setpriv || echo util-linux
+	have strace || echo strace
 }
 
 give_up() {

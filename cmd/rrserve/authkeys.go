@@ -2,8 +2,13 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -29,6 +34,8 @@ type keySource struct {
 	name string // for messages
 	path string // "" for text
 	text string
+	file *os.File // opened at the start where losesNames
+	held bool     // file is read, not path
 
 	mu      sync.Mutex
 	data    []byte // last read
@@ -54,6 +61,11 @@ func openKeyring(o *options, log *slog.Logger) (*keyring, error) {
 		refused, err := s.read()
 		if err != nil {
 			return nil, configf("--authorized-key %s: %w", s.name, err)
+		}
+		if s.path != "" && losesNames {
+			if s.file, err = os.Open(s.path); err != nil {
+				return nil, configf("--authorized-key %s: %w", s.name, bare(err))
+			}
 		}
 		if len(s.keys) == 0 {
 			reason := "the file holds none"
@@ -98,13 +110,10 @@ func (k *keyring) logRefused(s *keySource, refused []sshsrv.RefusedLine) {
 // read brings s.keys up to date and returns the lines refused if the content
 // is new.
 func (s *keySource) read() ([]sshsrv.RefusedLine, error) {
-	data := []byte(s.text)
-	if s.path != "" {
-		var err error
-		if data, err = readKeyFile(s.path, writableByOthers); err != nil {
-			s.data, s.keys = nil, nil
-			return nil, err
-		}
+	data, err := s.content()
+	if err != nil {
+		s.data, s.keys = nil, nil
+		return nil, err
 	}
 	if s.data != nil && bytes.Equal(data, s.data) {
 		return nil, nil
@@ -112,4 +121,61 @@ func (s *keySource) read() ([]sshsrv.RefusedLine, error) {
 	keys, refused := sshsrv.ParseAuthorizedKeys(data)
 	s.data, s.keys = data, keys
 	return refused, nil
+}
+
+func (s *keySource) content() ([]byte, error) {
+	switch {
+	case s.path == "":
+		return []byte(s.text), nil
+	case !s.held:
+		return readKeyFile(s.path, writableByOthers)
+	case replaced(s.file, s.path):
+		return nil, errors.New("the file was replaced or removed since the start; restart the server to read the new one")
+	}
+	return readOpenKeyFile(s.file, writableByOthers)
+}
+
+// hold is told which directories the sandbox leaves within reach of this process,
+// as the user that it is by now. A file of keys that lies elsewhere, or that this
+// user may not read, is read from then on through the descriptor of the start,
+// again at each login. If another file takes its place, neither lets anybody in:
+// the new one is out of reach, and what the old one said may have been revoked.
+func (k *keyring) hold(dirs []string) {
+	for _, s := range k.sources {
+		if s.path == "" {
+			continue
+		}
+		if _, err := readKeyFile(s.path, writableByOthers); err == nil && below(s.path, dirs) {
+			s.file.Close()
+			continue
+		}
+		s.held = true
+		k.log.Info("a file of keys may be edited at any time; if it is replaced by another one, restart the server", "file", s.name)
+	}
+}
+
+// below reports whether what path leads to lies below one of the directories.
+func below(path string, dirs []string) bool {
+	real, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		real, err = filepath.Abs(real)
+	}
+	return err == nil && slices.ContainsFunc(dirs, func(dir string) bool {
+		dir, err := filepath.EvalSymlinks(dir)
+		return err == nil && strings.HasPrefix(real, strings.TrimSuffix(dir, "/")+"/")
+	})
+}
+
+// replaced reports whether the path leads to another file than f by now. Where
+// it cannot be followed, the file's last name being gone says so.
+func replaced(f *os.File, path string) bool {
+	here, err := f.Stat()
+	if err != nil {
+		return true
+	}
+	there, err := os.Stat(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return unlinked(here)
+	}
+	return err != nil || !os.SameFile(here, there)
 }

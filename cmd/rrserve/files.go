@@ -26,6 +26,12 @@ func readKeyFile(path string, forbidden fs.FileMode) ([]byte, error) {
 		return nil, bare(err)
 	}
 	defer f.Close()
+	return readOpenKeyFile(f, forbidden)
+}
+
+// readOpenKeyFile is readKeyFile for a file that is open, which it reads from
+// the beginning.
+func readOpenKeyFile(f *os.File, forbidden fs.FileMode) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, bare(err)
@@ -33,7 +39,7 @@ func readKeyFile(path string, forbidden fs.FileMode) ([]byte, error) {
 	if mode := info.Mode().Perm(); mode&forbidden != 0 && runtime.GOOS != "windows" {
 		return nil, fmt.Errorf("mode %04o is too open; allowed is %04o", mode, mode&^forbidden)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	data, err := io.ReadAll(io.NewSectionReader(f, 0, maxKeyFile+1))
 	if err != nil {
 		return nil, bare(err)
 	}

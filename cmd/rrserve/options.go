@@ -26,6 +26,9 @@ type options struct {
 	drainTime      time.Duration
 	mungeLinks     bool
 	readOnly       bool
+	runAs          string
+	readAll        bool
+	sandbox        string // "" for the default
 	noProbes       bool
 	logFormat      string
 	logLevel       string
@@ -47,8 +50,16 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.mungeLinks, "munge-links", false, "send the targets of symbolic links without the prefix that rsync --munge-links gave them")
 	f.BoolVar(&o.readOnly, "read-only", true, "accepted, and always on")
 	f.BoolVar(&o.noProbes, "no-probes", false, "refuse the commands that backup tools try before a pull, such as true and test -d")
+	o.registerConfinement(f)
 	f.StringVar(&o.logFormat, "log-format", "text", "log in this `FORMAT`: text or json")
 	f.StringVar(&o.logLevel, "log-level", "info", "log from this `LEVEL` on: debug, info, warn or error")
+}
+
+// registerConfinement registers the flags that `rrserve check-sandbox` has too.
+func (o *options) registerConfinement(f *pflag.FlagSet) {
+	f.StringVar(&o.runAs, "run-as", "", "when started as root, become this `USER[:GROUP]`, names or numbers (default: rrserve where there is such a user, otherwise nobody)")
+	f.BoolVar(&o.readAll, "read-all", false, "serve every file, whoever may read it; needs root or the capability CAP_DAC_READ_SEARCH")
+	f.StringVar(&o.sandbox, "sandbox", "", "serve only if the sandbox holds: `MODE` required, or best-effort (default: required where the kernel has it)")
 }
 
 // defaultCiphers depends on the CPU, because the server's offer decides the
@@ -122,11 +133,21 @@ func (o *options) check() error {
 	if !o.readOnly {
 		return usagef("--read-only=false: rrserve cannot write")
 	}
+	if err := o.checkConfinement(); err != nil {
+		return err
+	}
 	if o.logFormat != "text" && o.logFormat != "json" {
 		return usagef("--log-format %q: allowed are text and json", o.logFormat)
 	}
 	if err := o.level.UnmarshalText([]byte(o.logLevel)); err != nil {
 		return usagef("--log-level %q: allowed are debug, info, warn and error", o.logLevel)
+	}
+	return nil
+}
+
+func (o *options) checkConfinement() error {
+	if o.sandbox != "" && o.sandbox != sandboxRequired && o.sandbox != sandboxBestEffort {
+		return usagef("--sandbox %q: allowed are %s and %s", o.sandbox, sandboxRequired, sandboxBestEffort)
 	}
 	return nil
 }

@@ -3,19 +3,35 @@ package main
 import (
 	"net"
 	"os"
+	"path/filepath"
 	"regexp"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"rrserve/internal/rrtest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"rrserve": main})
+	testscript.Main(m, map[string]func(){"without": without})
 }
 
+// TestScript runs the binary as it is released: one with cgo, such as this test
+// may be, cannot confine itself.
 func TestScript(t *testing.T) {
+	bin := t.TempDir()
+	if err := rrtest.Build(filepath.Join(bin, "rrserve")); err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", bin+":"+env.Getenv("PATH"))
+			if os.Geteuid() == 0 { // only root may look into the script's directory
+				env.Setenv("RRSERVE_READ_ALL", "true")
+			}
+			return nil
+		},
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,

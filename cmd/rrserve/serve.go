@@ -49,6 +49,10 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		ln.Close()
 		return configError{err}
 	}
+	if err := confine(o, root, keys, log); err != nil {
+		ln.Close()
+		return err
+	}
 
 	for _, k := range hostKeys {
 		log.Info("host key", "type", k.Type(), "fingerprint", k.Fingerprint(), "file", k.path)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -50,7 +51,7 @@ func moduleName(root string) string {
 // pull serves one command. The root is opened anew for it, so that a root that
 // is a link to the newest snapshot may change between pulls and never within.
 func pull(ctx context.Context, root string, c rsyncproto.Config, x *sshsrv.Exec) rsyncproto.Result {
-	tree, err := jail.Open(root)
+	tree, err := openTree(root)
 	if err != nil {
 		x.Stderr.Write([]byte("rrserve: the served directory cannot be opened, see the server's log\n"))
 		return rsyncproto.Result{ExitStatus: rsyncproto.ExitFileSelect, Err: err}
@@ -62,6 +63,22 @@ func pull(ctx context.Context, root string, c rsyncproto.Config, x *sshsrv.Exec)
 	c.Stdin, c.Stdout, c.Stderr = x.Stdin, x.Stdout, x.Stderr
 	c.Abort = x.Abort
 	return rsyncproto.Serve(ctx, c)
+}
+
+// openTree pins the root and sees whether it can be read. What has taken its
+// place since the start can be pinned, but the sandbox keeps it from being read.
+func openTree(root string) (*jail.Root, error) {
+	tree, err := jail.Open(root)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := tree.Open("/")
+	if err != nil {
+		tree.Close()
+		return nil, fmt.Errorf("%w; if another directory is there than at the start, restart the server", err)
+	}
+	dir.Close()
+	return tree, nil
 }
 
 // record logs how a command ended.

@@ -57,12 +57,16 @@ func StartRrserve(root string, opts ...Option) (*Server, error) {
 	if err := os.Mkdir(state, 0o700); err != nil {
 		return s, err
 	}
-	cmd := exec.Command(binary, append([]string{
+	args := append(c.under[:len(c.under):len(c.under)], binary,
 		"--root", root,
-		"--authorized-key", s.clientKey() + ".pub",
+		"--authorized-key", s.clientKey()+".pub",
 		"--listen", "127.0.0.1:0",
-		"--state-dir", state,
-	}, c.args...)...)
+		"--state-dir", state)
+	if os.Geteuid() == 0 && c.uid < 0 {
+		args = append(args, "--read-all") // as the reference does
+	}
+	args = append(args, c.args...)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = cleanEnv("RRSERVE_")
 	if c.uid >= 0 {
 		id := uint32(c.uid)

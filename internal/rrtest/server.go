@@ -47,6 +47,7 @@ type config struct {
 	args   []string // further rrserve flags
 	rrsync bool     // confine the sshd reference with rrsync -ro
 	binary string   // rrserve binary
+	under  []string // command that runs rrserve
 }
 
 // AsUser makes the server read the tree as the user and group id, without
@@ -63,6 +64,10 @@ func WithRrsync() Option { return func(c *config) { c.rrsync = true } }
 
 // WithBinary runs this rrserve binary in place of one built from the module.
 func WithBinary(name string) Option { return func(c *config) { c.binary = name } }
+
+// Under runs rrserve by a command to whose end its own command line is added.
+// The command becomes that process, as env and strace -D do.
+func Under(command ...string) Option { return func(c *config) { c.under = command } }
 
 func newConfig(opts []Option) *config {
 	c := &config{uid: -1}

@@ -1,0 +1,15 @@
+//go:build linux && !(amd64 || arm64 || loong64 || riscv64)
+
+package jail
+
+import (
+	"errors"
+	"runtime"
+)
+
+// seccompBuilt tells that there is a filter for this architecture.
+const seccompBuilt = false
+
+func installFilter(uintptr) error {
+	return errors.New("there is no filter for " + runtime.GOARCH + "; amd64, arm64, loong64 and riscv64 have one")
+}
