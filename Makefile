@@ -2,7 +2,7 @@
 # ordinary user.
 
 GO       ?= $(firstword $(shell command -v go 2>/dev/null) $(wildcard /usr/local/go/bin/go /usr/lib/go-1.26/bin/go))
-FUZZTIME ?= 30s
+TIME     ?= 30s
 IMAGE    ?= rrserve
 PREFIX   ?= /usr/local
 UNITDIR  ?= /etc/systemd/system
@@ -58,6 +58,7 @@ test: go ## everything that must hold for every commit; less than ten minutes
 	@test/deps.sh
 	@$(MAKE) --no-print-directory check
 	$(GO) test -count=1 -timeout 9m ./...
+	fuzz/run.sh 2000x
 
 .PHONY: check
 check: go ## formatting and go vet
@@ -71,14 +72,15 @@ test-long: go ## the long suites (build tag "long") and the race detector; needs
 	$(GO) test -count=1 -timeout 2h -tags long ./...
 	CGO_ENABLED=1 $(GO) test -count=1 -timeout 2h -race ./...
 
+# Without the name of a package go test prints as it goes.
+.PHONY: interop
+interop: go ## every client command line at every protocol, checksum and compression; a million files
+	@test/deps.sh
+	$(GO) test -C test -count=1 -timeout 3h -parallel 4 -tags long -run '^(TestInterop|TestHugeList)$$'
+
 .PHONY: fuzz
-fuzz: go ## every fuzz target for FUZZTIME (30s)
-	@grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' . | sort | while read -r file; do \
-		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
-			echo "== $$(dirname "$$file") $$target"; \
-			$(GO) test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
-		done; \
-	done
+fuzz: go ## every fuzz target for TIME (30s), from where the last run ended
+	@fuzz/run.sh $(TIME) "$$($(GO) env GOCACHE)/fuzz/$$($(GO) list ./fuzz)"
 
 .PHONY: bench
 bench: go ## compare with OpenSSH + rrsync + rsync, same client, same tree
@@ -87,7 +89,7 @@ bench: go ## compare with OpenSSH + rrsync + rsync, same client, same tree
 .PHONY: lint
 lint: check ## check, shellcheck, and golangci-lint where it is installed
 	@command -v shellcheck >/dev/null || { echo "make lint: apt-get install shellcheck" >&2; exit 1; }
-	shellcheck .ci/run examples/pull/rrserve-pull packaging/*.sh $(wildcard test/*.sh)
+	shellcheck .ci/run examples/pull/rrserve-pull packaging/*.sh $(wildcard test/*.sh) fuzz/run.sh
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "make lint: golangci-lint is not installed; its import rules are in make test too"; fi
 
 # The image holds what lies in bin/image; nothing is compiled or run while it

@@ -94,6 +94,43 @@ func TestFuzzSeeds(t *testing.T) {
 	}
 }
 
+// fuzz/run.sh runs what is in fuzz, and the table there says what that is. A
+// target that gets another name leaves its seeds behind; they then belong to
+// nobody.
+func TestFuzzTable(t *testing.T) {
+	table := map[string]bool{}
+	for line := range strings.Lines(readFile(t, "fuzz/doc_test.go")) {
+		if fields := strings.Fields(line); len(fields) > 2 && strings.HasPrefix(fields[1], "Fuzz") {
+			table[fields[1]] = true
+		}
+	}
+	targets := map[string]bool{}
+	for _, s := range sources(t) {
+		for _, fn := range fuzzFuncs(s) {
+			if name := fn.Name.Name; strings.HasPrefix(name, "Fuzz") {
+				targets[name] = true
+				if s.dir() != "fuzz" {
+					t.Errorf("%s: %s is not in fuzz, so fuzz/run.sh misses it", s.path, name)
+				}
+				if !table[name] {
+					t.Errorf("%s: %s is not in the table of fuzz/doc_test.go", s.path, name)
+				}
+			}
+		}
+	}
+	for name := range table {
+		if !targets[name] {
+			t.Errorf("fuzz/doc_test.go: there is no %s", name)
+		}
+	}
+	seeds, _ := filepath.Glob("fuzz/testdata/fuzz/*")
+	for _, dir := range seeds {
+		if !targets[filepath.Base(dir)] {
+			t.Errorf("%s: seeds of no target", dir)
+		}
+	}
+}
+
 // fuzzFuncs returns the functions of a test file that take a *testing.F.
 func fuzzFuncs(s *source) (fns []*ast.FuncDecl) {
 	for _, decl := range s.ast.Decls {

@@ -2,6 +2,7 @@ package fuzz
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +29,9 @@ var argvCommands = []string{
 	"rsync --server --sender -r . $(id) `id`; rm",
 	"true",
 	"rsync --server --sender . ../../etc",
+	"rsync -av src/ dst/", "rsync --server --sender -r -- . x", "rsync --server --sender -rY . x", "rsync --server --sender -re", "rsync --server --sender -B 700 --suffix",
+	"rsync --server --sender --cc=auto --iconv=- --files-from= -essh . x", "rsync --server --sender --iconv=a, . \"$x\" '", "rsync --server --sender . x\\",
+	"rsync --server --sender --files-from=- . a b", "rsync --server --sender --none=" + strings.Repeat("n", 600) + " . '' {}",
 }
 
 // FuzzArgvParse holds that a command line becomes a Pull or a complete refusal.
@@ -35,8 +39,19 @@ func FuzzArgvParse(f *testing.F) {
 	for _, c := range argvCommands {
 		f.Add(c)
 	}
+	for _, o := range argv.Options() {
+		for _, name := range o.Names {
+			f.Add("rsync --server --sender -r --" + name + "=1 . x")
+			f.Add("rsync --server --sender -r --" + name + " . x")
+		}
+	}
 	f.Fuzz(func(t *testing.T, command string) {
+		done := limits{64 << 10, 200}.hold(t, len(command))
 		p, err := argv.Parse(command)
+		done()
+		if again, err2 := argv.Parse(command); !reflect.DeepEqual(again, p) || !reflect.DeepEqual(err2, err) {
+			t.Errorf("%q: %+v, %v, and the second time %+v, %v", command, p, err, again, err2)
+		}
 		if err != nil {
 			checkArgvRefusal(t, err)
 			return
@@ -70,8 +85,11 @@ func FuzzArgvSecluded(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		done := limits{128 << 10, 200}.hold(t, len(stream))
 		r := wire.NewReader(strings.NewReader(string(stream)))
-		if err := p.ReadSecluded(r, nil); err != nil {
+		err = p.ReadSecluded(r, nil)
+		done()
+		if err != nil {
 			if r.Err() == nil {
 				checkArgvRefusal(t, err)
 			}
@@ -90,6 +108,7 @@ func FuzzArgvExpand(f *testing.F) {
 		}
 	}
 	for _, args := range []string{
+		"[[:alnum:][:blank:]]* [[:cntrl:]] [[:graph:][:lower:]] [[:print:]] [[:punct:]] [[:space:]] [[:upper:][:xdigit:]] [[:digit:]] [[:none:]] [[: []",
 		"a/*/../x", "*/*/*", "{a,b}{c,d}{,e}", "~ ~/a ~x", ".* .h*", "*a*a*a*a*b", "[a", "[!a-", `\* "*" '?'`, "a*/./ //x", "''",
 		strings.Repeat("{a,b}", 18), strings.Repeat("{", 300), strings.Repeat("*a", 200),
 	} {
@@ -124,7 +143,10 @@ func checkArgvRefusal(t *testing.T, err error) {
 
 func checkArgvExpanded(t *testing.T, p *argv.Pull) {
 	t.Helper()
+	// 100000 names of 4 MiB, which are sorted and copied on the way.
+	done := limits{64 << 20, 0}.hold(t, 0)
 	names, err := p.Expand(argvTree{})
+	done()
 	if err != nil {
 		checkArgvRefusal(t, err)
 		return

@@ -1,5 +1,3 @@
-// Package fuzz holds the fuzz targets, one for each thing that comes from
-// outside the process.
 package fuzz
 
 import (
@@ -35,7 +33,9 @@ func FuzzAuthorizedKeys(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		done := limits{16 << 10, 100}.hold(t, len(data))
 		keys, refused := sshsrv.ParseAuthorizedKeys(data)
+		done()
 		lines := strings.Count(string(data), "\n") + 1
 		if len(keys)+len(refused) > lines {
 			t.Fatalf("%d keys and %d refusals from %d lines", len(keys), len(refused), lines)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -26,10 +28,13 @@ func tryFilter(d *filter.Dir) {
 func filterWire(rules string) []byte {
 	var b []byte
 	for rule := range strings.SplitSeq(rules, "\n") {
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(rule)))
-		b = append(b, rule...)
+		b = append(b, filterRule(rule)...)
 	}
 	return binary.LittleEndian.AppendUint32(b, 0)
+}
+
+func filterRule(rule string) []byte {
+	return append(binary.LittleEndian.AppendUint32(nil, uint32(len(rule))), rule...)
 }
 
 // FuzzFilterList feeds the filter list that a client sends.
@@ -38,6 +43,9 @@ func FuzzFilterList(f *testing.F) {
 		"- a\n+ b/\n-! */\n-/s /a/**\n-C \n: .f\n:nw- .g\n:C .cvsignore\n: /.rsync-filter",
 		"exclude,! a\nhide_b\nrisk c\nclear\n-x user.*\n!",
 		"- a/***\n- **/b\n- a**b*c\n- [[:alpha:]]*\n- [!a-c]\\*\n+ /***/x/",
+		"- [[:alnum:]]\n- [[:blank:]]\n- [[:cntrl:]]\n- [[:graph:]]\n- [[:lower:]]\n- [[:print:]]\n- [[:punct:]]\n- [[:space:]]\n- [[:upper:]]\n- [[:xdigit:]]\n- [[:digit:]]",
+		"- [[:none:]]\n- a/b/***/c\n- */*/**\n- [\\]-a]\n- " + strings.Repeat("x", 4200),
+		"S a\nR b\n-r c\n:+ d\n:e .f\n- [\\\\\n- [[:alpha\n- [a-\n- a/b*/c\n- x*y/z", "include a\nshow b\nprotect c\ndir-merge .f\nmerge .g\nperishable,p d", manyMerges(),
 		"bogus", ". /etc/passwd", "-q a", "! x", "- ",
 	} {
 		f.Add(byte(31), filterWire(rules))
@@ -46,8 +54,10 @@ func FuzzFilterList(f *testing.F) {
 	f.Add(byte(31), []byte{0xff, 0xff, 0xff, 0x7f})
 	f.Add(byte(31), []byte{4, 0, 0, 0, '-'})
 	f.Fuzz(func(t *testing.T, version byte, data []byte) {
+		defer limits{256 << 10, 500}.hold(t, len(data))()
 		v := wire.MinVersion + wire.Version(version)%(wire.MaxVersion-wire.MinVersion+1)
-		r := wire.NewReader(bytes.NewReader(data))
+		// A name that the first rule hides stays hidden, whatever follows.
+		r := wire.NewReader(io.MultiReader(bytes.NewReader(filterRule("- hidden")), bytes.NewReader(data)))
 		l, err := filter.Read(r, v)
 		var bad *filter.SyntaxError
 		if err != nil {
@@ -63,7 +73,20 @@ func FuzzFilterList(f *testing.F) {
 			t.Fatalf("without files: %v", err)
 		}
 		tryFilter(d)
+		clears := bytes.Contains(data, []byte("!")) || bytes.Contains(data, []byte("clear"))
+		if !clears && (!d.Excluded("a/hidden", false) || !d.Excluded("hidden", true)) {
+			t.Error("the first rule does not hold")
+		}
 	})
+}
+
+// manyMerges is more dir-merge rules than may be in force.
+func manyMerges() string {
+	var b strings.Builder
+	for i := range 257 {
+		fmt.Fprintf(&b, ": .f%d\n", i)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // filterFiles serves one file under every name ending in f and another one
@@ -100,10 +123,13 @@ func FuzzFilterFile(f *testing.F) {
 		if len(rule) == 0 || len(rule) > 5119 || len(file) > filter.MaxFile || len(other) > filter.MaxFile {
 			return
 		}
-		l, err := filter.Read(wire.NewReader(bytes.NewReader(filterWire(rule))), 31)
+		// A file may be read once for each rule in force, in six directories.
+		defer limits{64 << 20, 1000}.hold(t, len(rule)+len(file)+len(other))()
+		l, err := filter.Read(wire.NewReader(bytes.NewReader(append(filterRule("- hidden"), filterWire(rule)...))), 31)
 		if err != nil {
 			return
 		}
+		clears := strings.HasPrefix(rule, "!") || strings.HasPrefix(rule, "clear")
 		files := &filterFiles{f: file, other: other}
 		d := l.Top(files, "/srv/x")
 		for _, name := range []string{"a", "a/b", "a/b/c"} {
@@ -111,6 +137,9 @@ func FuzzFilterFile(f *testing.F) {
 				break
 			}
 			tryFilter(d)
+			if !clears && !d.Excluded(name+"/hidden", false) {
+				t.Errorf("a file has lifted the client's rule in %s", name)
+			}
 		}
 		var bad *filter.SyntaxError
 		if err != nil && !errors.As(err, &bad) {
@@ -133,6 +162,7 @@ func FuzzFilterMatch(f *testing.F) {
 		f.Add(c[0], c[1])
 	}
 	f.Fuzz(func(t *testing.T, pattern, text string) {
+		defer limits{64 << 10, 200}.hold(t, len(pattern)+len(text))()
 		if len(pattern) > 4096 || len(text) > 4096 {
 			return
 		}

@@ -29,6 +29,8 @@ func FuzzToken(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, method byte, level int, version byte, script []byte) {
+		// An encoder, its decoder and both sides of a script of at most 512 KiB.
+		defer limits{64 << 20, 0}.hold(t, 0)()
 		m := token.Method(method % 5)
 		v := wire.MinVersion + wire.Version(version)%(wire.MaxVersion-wire.MinVersion+1)
 		if m == token.Zstd {

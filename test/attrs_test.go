@@ -297,6 +297,7 @@ func editAttrs(t *testing.T, dir string) {
 		set("types/link", "security.long", strings.Repeat("x", 70))
 		remove("types/fifo", "security.small")
 	}
+	e.settle()
 }
 
 // aclEntry is a named entry of an ACL.

@@ -27,6 +27,7 @@ var transferCommands = []command{
 	{name: "checksum choice md4", dst: edited, line: "-aic --checksum-choice=md4 rr: DST/"},
 	{name: "checksum choice sha1", dst: edited, line: "-aic --checksum-choice=sha1 rr: DST/"},
 	{name: "checksum choice none", dst: edited, line: "-ai --checksum-choice=none rr: DST/"},
+	{name: "checksum choice none, for checksums", dst: edited, line: "-aic --checksum-choice=none rr:data DST/"},
 	{name: "checksum choice auto", dst: edited, line: "-aic --checksum-choice=auto rr: DST/"},
 	{name: "checksum choice of each kind", dst: edited, line: "-aic --checksum-choice=md5,xxh64 rr:data DST/"},
 	{name: "checksum choice, deltas", dst: edited, line: "-ai --no-W --checksum-choice=md4 --stats rr:data DST/"},

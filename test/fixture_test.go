@@ -53,9 +53,14 @@ func editTree(t *testing.T, dir string) {
 		e.check(os.Lchown(dir+"/owners/nobody", 0, 0))
 		e.check(os.Lchown(dir+"/sub/x.txt", 1, -1))
 	}
-	// Editing moved the directories' times; give them some that do not
-	// depend on when the test runs.
-	e.check(filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
+	e.settle()
+}
+
+// settle gives the directories, whose times the editing moved, some that do not
+// depend on when the test runs.
+func (e editor) settle() {
+	e.t.Helper()
+	e.check(filepath.WalkDir(e.dir, func(name string, d os.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
 			return err
 		}

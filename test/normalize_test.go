@@ -25,6 +25,12 @@ import (
 //     "at main.c(1865)"
 //   - a client's complaint that the other end is gone already, which it makes
 //     or not while it ends itself
+//   - last words of a client's receiver when its generator gave up: killed or
+//     cut off, whichever comes first
+//   - last words of a server whose client went away, which may be too late for
+//     anybody to hear
+//   - a server's complaint about the protocol version, which the client has made
+//     itself and does not always wait for
 //   - the place of "cannot delete non-empty directory" among other lines, and
 //     the order of standard error, which two processes write
 type normalizer struct {
@@ -51,6 +57,9 @@ var (
 	openingLine    = regexp.MustCompile(`(?m)^(opening connection using: ssh -F )\S+`)
 	brokenPipe     = regexp.MustCompile(`(?m)^rsync: \[[a-zA-Z]+\] write error: Broken pipe \(32\)\n?`)
 	closedBytes    = regexp.MustCompile(`\([0-9]+ bytes received so far\)`)
+	gaveUp         = regexp.MustCompile(`(?m)^rsync error: .* \[generator=`)
+	lastWords      = regexp.MustCompile(`(?m)^rsync(?: error)?: (?:received SIGUSR1|connection unexpectedly closed|error in rsync protocol data stream) .*\[[Rr]eceiver(?:=[0-9.]+)?\]\n?`)
+	needsProtocol  = regexp.MustCompile(`^--[a-z]+ requires protocol [0-9]+ or higher`)
 	inModule       = regexp.MustCompile(`"/?([^"]*)" \(in src\)`)
 )
 
@@ -93,7 +102,23 @@ func joinMatched(s string) (string, int64) {
 	return literalMatched.ReplaceAllString(s, fmt.Sprintf("Literal and matched data: %d bytes", n[0]+n[1])), n[1]
 }
 
-func (n normalizer) stderr(s string) string { return sortLines(n.messages(n.paths(s))) }
+func (n normalizer) stderr(s string) string {
+	s = n.messages(n.paths(s))
+	if gaveUp.MatchString(s) {
+		s = lastWords.ReplaceAllString(s, "")
+	}
+	lines := slices.DeleteFunc(strings.Split(sortLines(s), "\n"), func(l string) bool { return slices.Contains(serverOnly, l) })
+	lines = slices.CompactFunc(lines, func(a, b string) bool { return a == b && needsProtocol.MatchString(a) })
+	return strings.Join(lines, "\n")
+}
+
+// serverOnly are lines, as they end up here, of a server that complains of what
+// the client has complained of, or of the client's end.
+var serverOnly = []string{
+	"rsync error: protocol incompatibility (code 2)",
+	"rsync: connection unexpectedly closed (N bytes received so far) [sender]",
+	"rsync error: error in rsync protocol data stream (code 12)",
+}
 
 func (n normalizer) messages(s string) string {
 	s = strings.ReplaceAll(s, "[sender] ", "")

@@ -2,8 +2,11 @@
 
 package test
 
-// The full sizes of TestSeedJob: a file larger than any 32 bit number.
+// The full sizes.
 const (
-	smallFiles = 50_000
-	sparseSize = 5 << 30
+	smallFiles    = 50_000  // TestSeedJob
+	sparseSize    = 5 << 30 // TestSeedJob: a file larger than any 32 bit number
+	interopStride = 1       // TestInterop: every line
+	hugeFiles     = 1_000_000
+	hugeDirectory = 300_000
 )

@@ -154,11 +154,15 @@ func (k *keyring) hold(dirs []string) {
 	}
 }
 
-// below reports whether a file lies below one of the directories.
+// below reports whether what path leads to lies below one of the directories.
 func below(path string, dirs []string) bool {
-	path, err := filepath.Abs(path)
+	real, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		real, err = filepath.Abs(real)
+	}
 	return err == nil && slices.ContainsFunc(dirs, func(dir string) bool {
-		return strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+		dir, err := filepath.EvalSymlinks(dir)
+		return err == nil && strings.HasPrefix(real, strings.TrimSuffix(dir, "/")+"/")
 	})
 }
 

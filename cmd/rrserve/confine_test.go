@@ -95,6 +95,32 @@ func TestHeldKeys(t *testing.T) {
 	}
 }
 
+// A link counts for where it leads: that is what the sandbox looks at.
+func TestBelow(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"config/data", "else"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name, "keys"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, target := range map[string]string{"config/in": "data/keys", "config/out": "../else/keys", "else/in": "../config/data/keys", "alias": "config"} {
+		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, want := range map[string]bool{
+		"config/data/keys": true, "config/in": true, "else/in": true, "alias/in": true,
+		"config/out": false, "else/keys": false, "config/missing": false,
+	} {
+		if got := below(filepath.Join(dir, path), []string{dir + "/conf", dir + "/alias"}); got != want {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+	}
+}
+
 // replace puts a new file in the place of the old one, as editors do.
 func replace(text string) func(path string) error {
 	return func(path string) error {

@@ -107,11 +107,11 @@ const (
 // the block's end.
 func filterProgram() []unix.SockFilter {
 	const (
-		load   = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
-		ret    = unix.BPF_RET | unix.BPF_K
-		equal  = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
-		atMost = unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K
-		and    = unix.BPF_ALU | unix.BPF_AND | unix.BPF_K
+		load    = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
+		ret     = unix.BPF_RET | unix.BPF_K
+		equal   = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+		atLeast = unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K
+		and     = unix.BPF_ALU | unix.BPF_AND | unix.BPF_K
 
 		allow = unix.SECCOMP_RET_ALLOW
 		deny  = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
@@ -124,7 +124,7 @@ func filterProgram() []unix.SockFilter {
 	add(equal, auditArch, 1, 0)
 	add(ret, deny, 0, 0)
 	add(load, dataNr, 0, 0)
-	add(atMost, x32, 0, 1)
+	add(atLeast, x32, 0, 1)
 	add(ret, deny, 0, 0)
 	for _, nr := range always {
 		add(equal, nr, 0, 1)

@@ -135,8 +135,7 @@ func (s *session) chooseCharset() (err error) {
 		return nil
 	}
 	if s.charset, err = charset.Lookup(s.pull.Iconv); err != nil {
-		return &unsupported{fmt.Sprintf("iconv_open(\"UTF-8\", %q) failed\nrsync error: %s (code %d) [sender=rrserve]",
-			s.pull.Iconv, exitText[exitUnsupported], exitUnsupported)}
+		return &unsupported{fmt.Sprintf("iconv_open(\"UTF-8\", %q) failed", s.pull.Iconv)}
 	}
 	return nil
 }

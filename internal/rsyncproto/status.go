@@ -151,7 +151,7 @@ func (s *session) status(err error) int {
 		io.WriteString(s.Stdout, "@ERROR: "+start.text+"\n")
 		return exitStartClient
 	case errors.As(err, &peer):
-		return int(peer.Code)
+		return int(peer.Code & 0xff) // as much as a process can exit with
 	case errors.As(err, &rules):
 		return s.fail(exitSyntax, rules.Error()+"\n")
 	case errors.As(err, &base):
@@ -162,7 +162,7 @@ func (s *session) status(err error) int {
 	case errors.As(err, &version), errors.Is(err, errNotRsync):
 		return s.fail(exitProtocol, err.Error()+"\n")
 	case errors.As(err, &name):
-		return s.fail(exitUnsupported, err.Error()+"\n")
+		return s.fail(exitUnsupported, fmt.Sprintf("%v\nrsync error: %s (code %d) [sender=rrserve]\n", err, exitText[exitUnsupported], exitUnsupported))
 	case errors.Is(err, errNoCommonAlgorithm):
 		return exitUnsupported // the client says it
 	case errors.As(err, &bad):
