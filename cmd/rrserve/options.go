@@ -18,6 +18,7 @@ type options struct {
 	authorizedKeys []string // files, or the keys themselves
 	inlineKeys     string   // RRSERVE_AUTHORIZED_KEYS
 	listen         string
+	listenGiven    bool     // by the flag or the environment
 	hostKeys       []string // files
 	stateDir       string
 	user           string
@@ -40,7 +41,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.StringVar(&o.root, "root", "", "serve this `DIR`ectory")
 	f.StringArrayVar(&o.authorizedKeys, "authorized-key", nil, "let this `KEY` log in: a file of public keys, read again at each login, or a key itself; repeatable")
-	f.StringVar(&o.listen, "listen", ":2222", "listen on this TCP `ADDRESS`")
+	f.StringVar(&o.listen, "listen", ":2222", "listen on this TCP `ADDRESS`, unless systemd hands over a socket")
 	f.StringArrayVar(&o.hostKeys, "host-key", nil, "private host key `FILE`, ed25519 or RSA; repeatable (default: one made in the state directory)")
 	f.StringVar(&o.stateDir, "state-dir", "", "keep the host key in this `DIR`ectory (default: $STATE_DIRECTORY, /var/lib/rrserve or ~/.local/state/rrserve)")
 	f.StringVar(&o.user, "user", "", "accept this SSH user `NAME` only (default: any)")

@@ -29,9 +29,9 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	if err != nil {
 		return err
 	}
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen) // with TCP keepalive
+	ln, err := listen(ctx, o)
 	if err != nil {
-		return fmt.Errorf("listening on %s: %w", o.listen, err)
+		return err
 	}
 	command := clientCommand(ln.Addr().(*net.TCPAddr), hostname())
 	srv, err := sshsrv.New(sshsrv.Config{

@@ -242,6 +242,22 @@ func (s *testServer) rest(nc net.Conn) {
 	}
 }
 
+// TestProxyHeader says in front of the SSH banner that the client is another
+// one, as proxies do. Nobody here believes that.
+func TestProxyHeader(t *testing.T) {
+	for _, header := range []string{"PROXY TCP4 192.0.2.1 192.0.2.2 1 22\r\n", "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\x00\x01\x00\x16"} {
+		s := start(t, echo, nil)
+		nc := s.silent()
+		fmt.Fprint(nc, header, "SSH-2.0-proxied\r\n")
+		nc.(*net.TCPConn).CloseWrite()
+		s.rest(nc)
+		s.waitLog("from=127.0.0.1")
+		if log := s.log.String(); strings.Contains(log, "192.0.2") {
+			t.Errorf("%q is believed:\n%s", header, log)
+		}
+	}
+}
+
 func TestLoginGrace(t *testing.T) {
 	s := start(t, echo, func(c *Config) { c.LoginGrace = 50 * time.Millisecond })
 	s.rest(s.silent())
