@@ -59,6 +59,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		return err
 	}
 
+	defer onStateSignal(srv.LogState)()
 	for _, k := range hostKeys {
 		log.Info("host key", "type", k.Type(), "fingerprint", k.Fingerprint(), "file", k.path)
 	}
@@ -92,7 +93,6 @@ func serveUntil(ctx context.Context, srv *sshsrv.Server, ln net.Listener, signal
 			stop()
 		}
 	}()
-	defer onStateSignal(srv.LogState)()
 	err := srv.Serve(ctx, ln)
 	log.Info("stopped")
 	return err
