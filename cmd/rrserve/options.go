@@ -24,6 +24,11 @@ type options struct {
 	user           string
 	ciphers        []string
 	maxSessions    int
+	maxPerKey      int
+	maxStartups    string
+	loginGrace     time.Duration
+	noPenalties    bool
+	idleTimeout    time.Duration
 	drainTime      time.Duration
 	mungeLinks     bool
 	readOnly       bool
@@ -34,7 +39,8 @@ type options struct {
 	logFormat      string
 	logLevel       string
 
-	level slog.Level // logLevel, set by check
+	level    slog.Level      // logLevel, set by check
+	startups sshsrv.Startups // maxStartups, set by check
 }
 
 func (o *options) register(f *pflag.FlagSet) {
@@ -47,6 +53,11 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.user, "user", "", "accept this SSH user `NAME` only (default: any)")
 	f.StringSliceVar(&o.ciphers, "ciphers", defaultCiphers(), "SSH ciphers to offer, comma-separated `NAMES`")
 	f.IntVar(&o.maxSessions, "max-sessions", sshsrv.DefaultMaxSessions, "serve at most `N` transfers at once")
+	f.IntVar(&o.maxPerKey, "max-sessions-per-key", sshsrv.DefaultMaxSessionsPerKey, "of these, at most `N` for one key")
+	f.StringVar(&o.maxStartups, "max-startups", sshsrv.DefaultStartups.String(), "connections before login, as in sshd_config: `START:RATE:FULL`; drops those that stall")
+	f.DurationVar(&o.loginGrace, "login-grace-time", sshsrv.DefaultLoginGrace, "end connections that have not logged in after this `TIME`")
+	f.BoolVar(&o.noPenalties, "no-penalties", false, "do not refuse addresses for a time that only fail to log in")
+	f.DurationVar(&o.idleTimeout, "idle-timeout", sshsrv.DefaultIdle, "end sessions in which the client was waited for this `TIME`, and connections without one")
 	f.DurationVar(&o.drainTime, "drain-time", sshsrv.DefaultDrain, "when told to stop, wait this `TIME` for running transfers")
 	f.BoolVar(&o.mungeLinks, "munge-links", false, "send the targets of symbolic links without the prefix that rsync --munge-links gave them")
 	f.BoolVar(&o.readOnly, "read-only", true, "accepted, and always on")
@@ -127,6 +138,19 @@ func (o *options) check() error {
 	}
 	if o.maxSessions < 1 {
 		return usagef("--max-sessions %d: allowed is 1 and more", o.maxSessions)
+	}
+	if o.maxPerKey < 1 {
+		return usagef("--max-sessions-per-key %d: allowed is 1 and more", o.maxPerKey)
+	}
+	var err error
+	if o.startups, err = sshsrv.ParseStartups(o.maxStartups); err != nil {
+		return usagef("--max-startups: %w", err)
+	}
+	if o.loginGrace <= 0 {
+		return usagef("--login-grace-time %v: allowed is more than 0s", o.loginGrace)
+	}
+	if o.idleTimeout < time.Second {
+		return usagef("--idle-timeout %v: allowed is 1s and more", o.idleTimeout)
 	}
 	if o.drainTime <= 0 {
 		return usagef("--drain-time %v: allowed is more than 0s", o.drainTime)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"rrserve/internal/rsyncproto/argv"
@@ -40,8 +41,13 @@ type Config struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	// Abort makes pending reads and writes of the streams fail. It is called
-	// when the client was silent for longer than its --timeout.
+	// when the client was waited for longer than its --timeout or Idle.
 	Abort func()
+	// Idle is how long the client may be waited for without progress, whatever
+	// its --timeout is; 0: for ever.
+	Idle time.Duration
+	// SumMemory is shared by the pulls of a server; nil: each has its own bound.
+	SumMemory *SumMemory
 	// UserName and GroupName give the names of ids, "" for none; nil: no names.
 	UserName, GroupName func(id uint32) string
 	// MungeLinks sends the targets of links without the prefix of rsync's
@@ -85,9 +91,13 @@ type session struct {
 	ctx  context.Context
 	pull *argv.Pull
 	in   *inbox
-	out  outbox
 	r    *wire.Reader
 	w    *wire.Writer
+
+	// Config.Stdin as watchIdle sees it, Config.Stdout and Config.Stderr.
+	input       atomic.Pointer[inbox]
+	out, errOut outbox
+	timedOut    atomic.Int64 // after how many nanoseconds the client was given up; 0: it was not
 
 	v      wire.Version
 	compat compat
@@ -111,9 +121,8 @@ type session struct {
 	buildTime   time.Duration
 	xferErrors  int64
 	matched     struct{ blocks, hits, falseAlarms int64 }
-	listed      bool  // the first file list was sent
-	firstErrors int32 // I/O error bits that it reported
-	timedOut    chan struct{}
+	listed      bool   // the first file list was sent
+	firstErrors int32  // I/O error bits that it reported
 	onlyListed  bool   // a client of the daemon protocol asked for the modules
 	where       string // what follows a path in a message
 	res         Result
@@ -122,15 +131,18 @@ type session struct {
 // Serve runs one pull to its end. It returns when the client said goodbye, the
 // pull failed, or ctx ended. A probe is answered in its place.
 func Serve(ctx context.Context, c Config) Result {
-	if c.Probes {
-		if a, ok := (probe.System{Tree: c.FS, Space: c.Space}).Run(c.Command); ok {
-			return answer(c, a)
-		}
-	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	s := &session{Config: c, ctx: ctx, timedOut: make(chan struct{})}
+	s := &session{Config: c, ctx: ctx}
+	s.out.w, s.errOut.w = c.Stdout, c.Stderr
+	s.Stdout, s.Stderr = &s.out, &s.errOut
+	defer s.watchIdle()()
+	if c.Probes {
+		if a, ok := (probe.System{Tree: c.FS, Space: c.Space}).Run(c.Command); ok {
+			return s.answer(a)
+		}
+	}
 	defer func() {
 		if s.in != nil {
 			s.in.close()
@@ -139,9 +151,9 @@ func Serve(ctx context.Context, c Config) Result {
 	return s.finish(s.run())
 }
 
-func answer(c Config, a probe.Answer) Result {
-	_, errOut := io.WriteString(c.Stdout, a.Stdout)
-	_, errText := io.WriteString(c.Stderr, a.Stderr)
+func (s *session) answer(a probe.Answer) Result {
+	_, errOut := io.WriteString(s.Stdout, a.Stdout)
+	_, errText := io.WriteString(s.Stderr, a.Stderr)
 	return Result{ExitStatus: a.Status, Err: errors.Join(errOut, errText), Probe: true}
 }
 
@@ -152,6 +164,7 @@ func (s *session) run() error {
 	}
 	s.pull = pull
 	s.in = newInbox(s.Stdin, s.flush)
+	s.input.Store(s.in)
 	s.r = wire.NewReader(s.in)
 	refusal, err := s.readArguments()
 	if err != nil || s.onlyListed {
@@ -163,13 +176,12 @@ func (s *session) run() error {
 		}
 		defer s.names.Close()
 	}
-	s.out.w = s.Stdout
 	if s.NoXattrs {
 		if err := pull.RefuseXattrs(); err != nil {
 			return err
 		}
 	}
-	s.w = wire.NewWriter(throttle(s.ctx, &s.out, pull.BWLimit))
+	s.w = wire.NewWriter(throttle(s.ctx, s.Stdout, pull.BWLimit))
 	stop := s.watch()
 	defer stop()
 	if err := s.handshake(); err != nil {

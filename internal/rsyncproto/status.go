@@ -88,8 +88,8 @@ var (
 // finish turns the end of run into an exit status and, where the client can
 // still be told, a message. It is the only place that does.
 func (s *session) finish(err error) Result {
-	if s.timedOutNow() {
-		err = errTimeout{s.pull.Timeout}
+	if after := time.Duration(s.timedOut.Load()); after > 0 {
+		err = errTimeout{int(after.Seconds())}
 	}
 	s.res.Err = err
 	s.res.ExitStatus = s.status(err)
@@ -103,15 +103,6 @@ type errTimeout struct{ seconds int }
 
 func (e errTimeout) Error() string {
 	return fmt.Sprintf("io timeout after %d seconds -- exiting", e.seconds)
-}
-
-func (s *session) timedOutNow() bool {
-	select {
-	case <-s.timedOut:
-		return true
-	default:
-		return false
-	}
 }
 
 func (s *session) status(err error) int {

@@ -263,18 +263,3 @@ func TestLoginGrace(t *testing.T) {
 	s.rest(s.silent())
 	s.waitLog(`msg="Timeout before authentication" from=127.0.0.1`)
 }
-
-func TestMaxUnauthenticated(t *testing.T) {
-	s := start(t, echo, func(c *Config) { c.MaxUnauthenticated = 1 })
-	first := s.silent()
-	if _, err := first.Read(make([]byte, 1)); err != nil { // the server's greeting: it holds the place
-		t.Fatal(err)
-	}
-	s.rest(s.silent())
-	s.waitLog(`msg="refused: too many connections before login" from=127.0.0.1`)
-	first.Close()
-	s.waitLog(`msg="Connection closed before authentication"`)
-	if got := s.ssh("u@127.0.0.1", "hello"); got.Status != 0 {
-		t.Errorf("after the place was free again: %+v", got)
-	}
-}
