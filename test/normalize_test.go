@@ -54,7 +54,7 @@ var (
 	sourceLine    = regexp.MustCompile(`at [a-z0-9_]+\.c\([0-9]+\)`)
 	// The last line of a server, which names its source and version.
 	lastServerLine = regexp.MustCompile(`(?m)^(rsync error: .*\))(?: at SOURCE)? \[(?:server|sender)=[^\]\n]*\]$`)
-	openingLine    = regexp.MustCompile(`(?m)^(opening connection using: ssh -F )\S+`)
+	openingLine    = regexp.MustCompile(`(?m)^(opening connection using:? ssh -F )\S+`)
 	brokenPipe     = regexp.MustCompile(`(?m)^rsync: \[[a-zA-Z]+\] write error: Broken pipe \(32\)\n?`)
 	closedBytes    = regexp.MustCompile(`\([0-9]+ bytes received so far\)`)
 	gaveUp         = regexp.MustCompile(`(?m)^rsync error: .* \[generator=`)
