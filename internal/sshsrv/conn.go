@@ -63,7 +63,8 @@ func (c *conn) serve(ctx context.Context) {
 func (c *conn) login() (<-chan ssh.NewChannel, <-chan *ssh.Request, bool) {
 	a := &login{conn: c}
 	c.net.SetDeadline(time.Now().Add(c.srv.cfg.LoginGrace))
-	sc, channels, requests, err := ssh.NewServerConn(c.net, a.config())
+	client := c.net.greet(c.srv.ssh.ServerVersion)
+	sc, channels, requests, err := ssh.NewServerConn(c.net, a.config(client))
 	if err != nil {
 		a.logEnd(err)
 		return nil, nil, false
