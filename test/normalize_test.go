@@ -45,9 +45,9 @@ func (n normalizer) paths(s string) string {
 }
 
 var (
-	sentLine     = regexp.MustCompile(`(?m)^sent .* bytes  received .* bytes  .*bytes/sec$`)
+	sentLine     = regexp.MustCompile(`(?m)^(?:sent|wrote) .* bytes  (?:received|read) .* bytes  .*bytes/sec$`)
 	speedup      = regexp.MustCompile(`speedup is [0-9.,KMG]+`)
-	byteCounts   = regexp.MustCompile(`(?m)^(Total bytes (?:sent|received)|File list size|File list (?:generation|transfer) time): .*$`)
+	byteCounts   = regexp.MustCompile(`(?m)^(Total bytes (?:sent|received|written|read)|File list size|File list (?:generation|transfer) time): .*$`)
 	progressLine = regexp.MustCompile(` +[0-9.,]+[kKMG]?B/s +[0-9]+:[0-9]{2}:[0-9]{2}`)
 	// What a server says about its own work at -vv.
 	serverVerbose = regexp.MustCompile(`(?m)^(?:\[(?:sender|server)\] )?(?:expand file_list pointer array .*|total: matches=.*|charset: .*)\n?`)
