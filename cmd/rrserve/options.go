@@ -51,7 +51,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.hostKeys, "host-key", nil, "private host key `FILE`, ed25519 or RSA; repeatable (default: one made in the state directory)")
 	f.StringVar(&o.stateDir, "state-dir", "", "keep the host key in this `DIR`ectory (default: $STATE_DIRECTORY, /var/lib/rrserve or ~/.local/state/rrserve)")
 	f.StringVar(&o.user, "user", "", "accept this SSH user `NAME` only (default: any)")
-	f.StringSliceVar(&o.ciphers, "ciphers", defaultCiphers(), "SSH ciphers to offer, comma-separated `NAMES`")
+	f.StringSliceVar(&o.ciphers, "ciphers", defaultCiphers(), "SSH ciphers to offer, comma-separated `NAMES`; without it, what suits the CPU and the client")
 	f.IntVar(&o.maxSessions, "max-sessions", sshsrv.DefaultMaxSessions, "serve at most `N` transfers at once")
 	f.IntVar(&o.maxPerKey, "max-sessions-per-key", sshsrv.DefaultMaxSessionsPerKey, "of these, at most `N` for one key")
 	f.StringVar(&o.maxStartups, "max-startups", sshsrv.DefaultStartups.String(), "connections before login, as in sshd_config: `START:RATE:FULL`; drops those that stall")
@@ -75,13 +75,13 @@ func (o *options) registerConfinement(f *pflag.FlagSet) {
 }
 
 // defaultCiphers depends on the CPU, because the server's offer decides the
-// speed: clients ask for chacha20-poly1305 first.
+// speed: OpenSSH asks for chacha20-poly1305 first. nil is the choice of sshsrv.
 func defaultCiphers() []string {
 	aes := cpu.X86.HasAES && cpu.X86.HasPCLMULQDQ ||
 		cpu.ARM64.HasAES && cpu.ARM64.HasPMULL ||
 		cpu.S390X.HasAESGCM
 	if aes {
-		return sshsrv.DefaultCiphers
+		return nil
 	}
 	return sshsrv.SoftwareCiphers
 }
@@ -133,7 +133,7 @@ func (o *options) check() error {
 	if err := sshsrv.CheckCiphers(o.ciphers); err != nil {
 		return usagef("--ciphers: %w", err)
 	}
-	if len(o.ciphers) == 0 {
+	if o.ciphers != nil && len(o.ciphers) == 0 {
 		return usagef("--ciphers is empty")
 	}
 	if o.maxSessions < 1 {

@@ -32,9 +32,11 @@ type login struct {
 	tried   bool          // something other than "none" was
 }
 
-// config is the server's configuration with this connection's callbacks.
-func (l *login) config() *ssh.ServerConfig {
+// config is the server's configuration with this connection's callbacks, and
+// with the ciphers for a client that begins with the given line.
+func (l *login) config(client string) *ssh.ServerConfig {
 	cfg := l.srv.ssh
+	cfg.Ciphers = l.srv.cfg.ciphers(client)
 	cfg.PublicKeyCallback = l.offer
 	cfg.VerifiedPublicKeyCallback = l.accept
 	cfg.AuthLogCallback = l.logAttempt

@@ -113,7 +113,8 @@ func (c *conn) serve(ctx context.Context) {
 func (c *conn) login() (<-chan ssh.NewChannel, <-chan *ssh.Request, bool) {
 	a := &login{conn: c}
 	c.net.SetDeadline(time.Now().Add(c.srv.cfg.LoginGrace))
-	sc, channels, requests, err := ssh.NewServerConn(c.net, a.config())
+	client := c.net.greet(c.srv.ssh.ServerVersion)
+	sc, channels, requests, err := ssh.NewServerConn(c.net, a.config(client))
 	dropped := !c.srv.startups.leave(c)
 	if err != nil {
 		if !dropped {

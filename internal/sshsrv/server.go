@@ -107,7 +107,8 @@ type Config struct {
 	// ShellAnswer is written to a client that asks for a shell or a
 	// subsystem, one line without its newline.
 	ShellAnswer string
-	// Ciphers is offered instead of DefaultCiphers; see CheckCiphers.
+	// Ciphers is what is offered; see CheckCiphers. Empty means AES-GCM, and
+	// chacha20-poly1305 to clients other than OpenSSH.
 	Ciphers []string
 
 	LoginGrace        time.Duration // from accept to authenticated
@@ -128,7 +129,7 @@ type Config struct {
 // Server serves SSH connections. Make one with [New].
 type Server struct {
 	cfg         Config
-	ssh         ssh.ServerConfig // without callbacks, which each connection adds
+	ssh         ssh.ServerConfig // without callbacks and ciphers, which each connection adds
 	startups    *startups
 	penalties   *penalties
 	connections *seats // of clients that logged in
@@ -172,7 +173,6 @@ func New(cfg Config) (*Server, error) {
 	s.ssh = ssh.ServerConfig{
 		Config: ssh.Config{
 			KeyExchanges: keyExchanges,
-			Ciphers:      cfg.Ciphers,
 			MACs:         macs,
 		},
 		PublicKeyAuthAlgorithms: userKeyAlgorithms,
@@ -189,9 +189,6 @@ func New(cfg Config) (*Server, error) {
 }
 
 func (c *Config) setDefaults() {
-	if len(c.Ciphers) == 0 {
-		c.Ciphers = DefaultCiphers
-	}
 	c.LoginGrace = positive(c.LoginGrace, DefaultLoginGrace)
 	c.KeepAlive = positive(c.KeepAlive, DefaultKeepAlive)
 	c.Idle = positive(c.Idle, DefaultIdle)

@@ -1,7 +1,9 @@
 package sshsrv
 
 import (
+	"bytes"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -9,9 +11,14 @@ import (
 // bufioSize is the size of the buffer through which x/crypto writes packets.
 const bufioSize = 4096
 
+// maxFirstLine is the longest line with which a client may name itself, in
+// bytes with its end (RFC 4253 section 4.2).
+const maxFirstLine = 255
+
 // watchedConn is the TCP connection below x/crypto. It knows when something
-// arrived and how much, it holds the client to its budget, and it joins the two
-// writes that make up a packet.
+// arrived and how much, it holds the client to its budget, it learns who the
+// client is before x/crypto makes its offer, and it joins the two writes that
+// make up a packet.
 //
 // x/crypto writes a packet into a bufio.Writer of 4096 bytes and flushes it, so
 // a large packet reaches the connection as one write of exactly 4096 bytes and
@@ -31,6 +38,9 @@ type watchedConn struct {
 	budget    budget
 	flooded   atomic.Bool // the budget was used up
 	encrypted atomic.Bool // set when the login is over
+
+	sent []byte // our first line, until x/crypto writes it
+	line []byte // the client's first line, until x/crypto has read it
 
 	// The following belong to the writer; x/crypto has one at a time.
 	held    [bufioSize]byte
@@ -65,6 +75,16 @@ func (c *watchedConn) begun() int {
 }
 
 func (c *watchedConn) Read(p []byte) (int, error) {
+	if len(c.line) > 0 {
+		n := copy(p, c.line)
+		c.line = c.line[n:]
+		return n, nil
+	}
+	return c.receive(p)
+}
+
+// receive reads from the client, within its budget.
+func (c *watchedConn) receive(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.heard.Store(time.Now().UnixNano())
@@ -79,6 +99,13 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 
 func (c *watchedConn) Write(p []byte) (int, error) {
 	c.budget.earn(len(p) / outputPerByte)
+	if c.sent != nil {
+		sent := c.sent
+		c.sent = nil
+		if bytes.Equal(p, sent) {
+			return len(p), nil
+		}
+	}
 	if c.holding {
 		return c.writeHeld(p)
 	}
@@ -97,4 +124,25 @@ func (c *watchedConn) writeHeld(p []byte) (int, error) {
 	buffers := net.Buffers(c.vector[:])
 	n, err := buffers.WriteTo(c.Conn)
 	return max(0, int(n)-bufioSize), err
+}
+
+// greet exchanges the lines with which both sides name themselves, and returns
+// the client's. Neither side may wait for the other's, so ours goes out first.
+// x/crypto then does the same, and finds the client's line unread and no need to
+// send ours; an error it meets again.
+func (c *watchedConn) greet(ours string) (theirs string) {
+	line := []byte(ours + "\r\n")
+	if _, err := c.Conn.Write(line); err != nil {
+		return ""
+	}
+	c.sent = line
+	var b [1]byte // what follows the line is x/crypto's
+	for len(c.line) < maxFirstLine && b[0] != '\n' {
+		n, err := c.receive(b[:])
+		c.line = append(c.line, b[:n]...)
+		if err != nil {
+			break
+		}
+	}
+	return strings.TrimRight(string(c.line), "\r\n")
 }
