@@ -49,7 +49,9 @@ var (
 // client that waits for ever. Below 29 a client takes names without their
 // directories for an attack, and gives up at any point. At 30 a message tells of
 // errors in later lists, and some files are deleted before it arrives, or none.
-var unfit = regexp.MustCompile(`--protocol=27 .*-[a-zA-Z]*U|--protocol=2[78] .*--no-implied-dirs|--protocol=30 .*--delete --iconv`)
+// With -s the reference takes what a wildcard matches in the order in which the
+// file system lists it; of equal names in several sources the first wins.
+var unfit = regexp.MustCompile(`--protocol=27 .*-[a-zA-Z]*U|--protocol=2[78] .*--no-implied-dirs|--protocol=30 .*--delete --iconv|^-s .*rr:\*/ `)
 
 // sumCommands put both kinds of sums and the compressed forms of literal data
 // and matched blocks on the wire. Combinations of choices are run with these
