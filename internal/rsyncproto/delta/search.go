@@ -20,7 +20,8 @@ func (s *Sender) Search(file io.ReaderAt, size int64, sums *Sums, inPlace bool, 
 	}
 	m := s.newSearch(sums, size, out, inPlace)
 	src := s.source(file, 0, size)
-	room := int(sums.head.BlockLength)
+	// In a file shorter than a block the whole file is what one chunk leaves.
+	room := int(min(int64(sums.head.BlockLength), size))
 	s.tail = s.tail[:0]
 	for p := range src.chunks(&s.buf, room, max(chunkSize, room)) {
 		// What the last chunk left begins the window that this chunk completes.
