@@ -144,7 +144,8 @@ var table = []Option{
 	{'a', names("archive"), flag, Refused, "send the letters that it stands for, rlptgoD", nil},
 	{0, names("iconv"), value, Honoured, "", setIconv},
 	{0, names("no-iconv"), flag, Honoured, "", clearIconv},
-	{0, names("fake-super"), flag, Refused, "the attributes that it stores in user.rsync.%stat are not read", nil},
+	{0, names("fake-super"), flag, Honoured, "", on(func(p *Pull) *bool { return &p.FakeSuper })},
+	{0, names("super no-super"), flag, Honoured, "", off(func(p *Pull) *bool { return &p.FakeSuper })},
 	{0, names("chmod"), value, Refused, "use it at the client, without sending it here", nil},
 	{0, names("chown"), value, Refused, "use it at the client, without sending it here", nil},
 
@@ -188,7 +189,7 @@ var table = []Option{
 	{0, names("del delete delete-before delete-during delete-delay delete-after delete-excluded"), flag, ReceiverOnly, whyReceiver, nil},
 	{0, names("force no-force existing ignore-existing ignore-non-existing size-only"), flag, ReceiverOnly, whyReceiver, nil},
 	{0, names("max-delete max-size min-size"), value, ReceiverOnly, whyReceiver, nil},
-	{0, names("super no-super drop-D no-drop-D"), flag, ReceiverOnly, whyReceiver, nil},
+	{0, names("drop-D no-drop-D"), flag, ReceiverOnly, whyReceiver, nil},
 	{0, names("partial no-partial delay-updates no-delay-updates"), flag, ReceiverOnly, whyReceiver, nil},
 	{0, names("partial-dir compare-dest copy-dest link-dest"), value, ReceiverOnly, whyReceiver, nil},
 	{0, names("fsync preallocate mkpath no-mkpath"), flag, ReceiverOnly, whyReceiver, nil},

@@ -64,6 +64,8 @@ func (p *Pull) RefuseXattrs() error {
 		return refuseOption("-A", why)
 	case p.Xattrs > 0:
 		return refuseOption("-X", why)
+	case p.FakeSuper:
+		return refuseOption("--fake-super", why)
 	}
 	return nil
 }
