@@ -38,6 +38,9 @@ type Config struct {
 	// NoXattrs says that FS cannot read attributes on this system, as opposed
 	// to a tree that has none: -A, -X and --fake-super are refused.
 	NoXattrs bool
+	// NoBtimes says that FS cannot tell times of creation on this system: -N is
+	// refused.
+	NoBtimes bool
 	// Stdin, Stdout and Stderr are the client's streams.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
@@ -183,6 +186,11 @@ func (s *session) run() error {
 			return err
 		}
 	}
+	if s.NoBtimes {
+		if err := pull.RefuseBtimes(); err != nil {
+			return err
+		}
+	}
 	s.w = wire.NewWriter(throttle(s.ctx, s.Stdout, pull.BWLimit))
 	stop := s.watch()
 	defer stop()
@@ -303,7 +311,7 @@ func (s *session) listOptions() flist.Options {
 		Recurse: p.Recurse, Dirs: p.Dirs,
 		Links: p.Links, CopyLinks: p.CopyLinks, CopyDirLinks: p.CopyDirLinks, CopyUnsafeLinks: p.CopyUnsafeLinks,
 		HardLinks: p.HardLinks, Owner: p.Owner, Group: p.Group,
-		Devices: p.Devices, Specials: p.Specials, NumericIDs: p.NumericIDs, ATimes: p.ATimes > 0,
+		Devices: p.Devices, Specials: p.Specials, NumericIDs: p.NumericIDs, ATimes: p.ATimes > 0, CRTimes: p.CRTimes,
 		ACLs: p.ACLs, Xattrs: p.Xattrs,
 		Relative: p.Relative, NoImpliedDirs: p.NoImpliedDirs, OneFileSystem: p.OneFileSystem,
 		IgnoreErrors: p.IgnoreErrors, IgnoreMissing: p.IgnoreMissingArgs, DeleteMissing: p.DeleteMissingArgs,

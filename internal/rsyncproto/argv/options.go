@@ -56,7 +56,6 @@ const (
 	whyRules    = "filter rules come with the transfer, not on the command line"
 	whyWrites   = "this server is read-only"
 	whyConfine  = "it would change how the tree is confined"
-	whyMissing  = "not supported by this server"
 )
 
 // table holds every option of rsync 3.5.0 in its own words, and those of older
@@ -132,7 +131,7 @@ var table = []Option{
 	{0, names("no-checksum no-c"), flag, Honoured, "", off(func(p *Pull) *bool { return &p.Checksum })},
 	{'U', names("atimes"), flag, Honoured, "", count(2, func(p *Pull) *int { return &p.ATimes })},
 	{0, names("no-atimes no-U"), flag, Honoured, "", zero(func(p *Pull) *int { return &p.ATimes })},
-	{'N', names("crtimes"), flag, Refused, "creation times are " + whyMissing, on(func(p *Pull) *bool { return &p.CRTimes })},
+	{'N', names("crtimes"), flag, Honoured, "", on(func(p *Pull) *bool { return &p.CRTimes })},
 	{0, names("no-crtimes no-N"), flag, Honoured, "", off(func(p *Pull) *bool { return &p.CRTimes })},
 	{'A', names("acls"), flag, Honoured, "", on(func(p *Pull) *bool { return &p.ACLs })},
 	{0, names("no-acls no-A"), flag, Honoured, "", off(func(p *Pull) *bool { return &p.ACLs })},

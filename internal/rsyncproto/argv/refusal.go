@@ -70,6 +70,14 @@ func (p *Pull) RefuseXattrs() error {
 	return nil
 }
 
+// RefuseBtimes is RefuseXattrs for a server without times of creation.
+func (p *Pull) RefuseBtimes() error {
+	if p.CRTimes {
+		return refuseOption("-N", "refused: creation times are not read on the server's system")
+	}
+	return nil
+}
+
 // Printable makes text of the peer fit for a terminal and a log: at most 200
 // bytes, unprintable ones as rsync escapes them (\#ooo).
 func Printable(s string) string {

@@ -25,6 +25,7 @@ type Options struct {
 	HardLinks                                   bool // -H
 	Owner, Group, Devices, Specials, NumericIDs bool
 	ATimes                                      bool // -U
+	CRTimes                                     bool // -N, with VarintFlags
 	ACLs                                        bool // -A, from protocol 30 on
 	Xattrs                                      int  // number of -X, from protocol 30 on
 	FakeSuper                                   bool // -A and -X: attributes are those that --fake-super has stored
