@@ -69,6 +69,7 @@ func pull(ctx context.Context, root string, c rsyncproto.Config, x *sshsrv.Exec)
 	stack := afero.NewReadOnlyFs(afero.NewBasePathFs(tree, "/"))
 	c.Command = x.Command
 	c.FS = vfs.FromAfero(stack, vfs.Flags{NoFollow: jail.NoFollow, NoAtime: jail.NoAtime, Xattrs: jail.Xattrs})
+	c.NoBtimes = !tree.Btimes()
 	c.Stdin, c.Stdout, c.Stderr = x.Stdin, x.Stdout, x.Stderr
 	c.Abort = x.Abort
 	return rsyncproto.Serve(ctx, c)

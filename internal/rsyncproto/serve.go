@@ -12,6 +12,7 @@ import (
 	"rrserve/internal/rsyncproto/charset"
 	"rrserve/internal/rsyncproto/checksum"
 	"rrserve/internal/rsyncproto/delta"
+	"rrserve/internal/rsyncproto/fakesuper"
 	"rrserve/internal/rsyncproto/filter"
 	"rrserve/internal/rsyncproto/flist"
 	"rrserve/internal/rsyncproto/probe"
@@ -35,8 +36,11 @@ type Config struct {
 	Probes bool
 	Space  func() (probe.Space, error)
 	// NoXattrs says that FS cannot read attributes on this system, as opposed
-	// to a tree that has none: -A and -X are refused.
+	// to a tree that has none: -A, -X and --fake-super are refused.
 	NoXattrs bool
+	// NoBtimes says that FS cannot tell times of creation on this system: -N is
+	// refused.
+	NoBtimes bool
 	// Stdin, Stdout and Stderr are the client's streams.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
@@ -112,6 +116,7 @@ type session struct {
 
 	charset *charset.Charset // of the tree's names; nil: names are sent as they are
 	names   *vfs.File        // of --files-from, if it is a file of the tree
+	fake    *fakesuper.Tree  // what is listed with --fake-super
 	filters *filter.List
 	list    *flist.Builder
 	lists   []*flist.List // lists that the client still asks from, oldest first
@@ -178,6 +183,11 @@ func (s *session) run() error {
 	}
 	if s.NoXattrs {
 		if err := pull.RefuseXattrs(); err != nil {
+			return err
+		}
+	}
+	if s.NoBtimes {
+		if err := pull.RefuseBtimes(); err != nil {
 			return err
 		}
 	}
@@ -301,7 +311,7 @@ func (s *session) listOptions() flist.Options {
 		Recurse: p.Recurse, Dirs: p.Dirs,
 		Links: p.Links, CopyLinks: p.CopyLinks, CopyDirLinks: p.CopyDirLinks, CopyUnsafeLinks: p.CopyUnsafeLinks,
 		HardLinks: p.HardLinks, Owner: p.Owner, Group: p.Group,
-		Devices: p.Devices, Specials: p.Specials, NumericIDs: p.NumericIDs, ATimes: p.ATimes > 0,
+		Devices: p.Devices, Specials: p.Specials, NumericIDs: p.NumericIDs, ATimes: p.ATimes > 0, CRTimes: p.CRTimes,
 		ACLs: p.ACLs, Xattrs: p.Xattrs,
 		Relative: p.Relative, NoImpliedDirs: p.NoImpliedDirs, OneFileSystem: p.OneFileSystem,
 		IgnoreErrors: p.IgnoreErrors, IgnoreMissing: p.IgnoreMissingArgs, DeleteMissing: p.DeleteMissingArgs,
@@ -312,7 +322,11 @@ func (s *session) listOptions() flist.Options {
 		UserName:    s.UserName, GroupName: s.GroupName,
 		Unmunge:       p.MungeLinks(s.MungeLinks),
 		EncodeTargets: p.Caps.Has('s'),
-		Report:        s.report,
+		Report:        s.notSent,
+	}
+	if p.FakeSuper {
+		s.fake = fakesuper.New(s.FS)
+		o.FS, o.FakeSuper = s.fake, true
 	}
 	if s.charset != nil {
 		o.Encode = s.charset.ToUTF8
@@ -328,6 +342,9 @@ func (s *session) listOptions() flist.Options {
 }
 
 func (s *session) addList(l *flist.List) {
+	if s.fake != nil {
+		s.reportUnread()
+	}
 	s.lists = append(s.lists, l)
 	s.res.Listed += int64(l.Len())
 }
