@@ -115,10 +115,16 @@ test-image: image ## start the image without capabilities on a read-only root an
 test-units: ## systemd's own opinion of the units
 	@packaging/test-units.sh
 
+# GOVULNDB reaches govulncheck through the environment.
+.PHONY: audit
+audit: go ## what docs/threat-model.md promises, measured; needs the network
+	@GO=$(GO) packaging/audit.sh
+
 .PHONY: install
-install: build ## the binary and the systemd unit, below PREFIX and UNITDIR
+install: build ## the binary and the systemd units, below PREFIX and UNITDIR
 	install -D -m 0755 bin/rrserve $(DESTDIR)$(PREFIX)/bin/rrserve
 	install -D -m 0644 packaging/systemd/rrserve.service $(DESTDIR)$(UNITDIR)/rrserve.service
+	install -D -m 0644 packaging/systemd/rrserve.socket $(DESTDIR)$(UNITDIR)/rrserve.socket
 	install -d -m 0755 $(DESTDIR)/etc/rrserve
 
 .PHONY: install-read-all

@@ -193,7 +193,7 @@ func TestLicence(t *testing.T) {
 // documents are the texts whose commands, links and options are held to be true.
 func documents(t *testing.T) []string {
 	t.Helper()
-	names := []string{"README.md", "CONTRIBUTING.md", "examples/pull/README.md"}
+	names := []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/pull/README.md"}
 	docs, err := filepath.Glob("docs/*.md")
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package fuzz
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,12 +19,14 @@ import (
 type dialogue struct {
 	v     wire.Version
 	caps  byte   // a bit for each letter of capabilities
-	mask  uint64 // a bit for each of options
+	picks []byte // indexes of options: go's fuzzer changes bytes in more ways than numbers
 	args  string // path arguments, in shell syntax
 	rules string // one per line
 	names string // of --files-from, one per line
 	raw   []byte // requests as they come
 	steps []byte // requests that are in step, and what comes between them
+
+	attributes, xattrs bool // made by conversation: what is asked for
 }
 
 const capabilities = "iLsfxCvu"
@@ -36,20 +39,24 @@ var options = [...]string{
 	"--inplace", "--append", "--append-verify", "--old-compress", "--new-compress", "--compress-choice=lz4", "--compress-choice=zstd",
 	"--checksum-choice=md5", "--checksum-choice=none,xxh3", "--checksum-choice=sha1", "--checksum-choice=xxh64", "--iconv=iso-8859-1",
 	"--iconv=gb18030", "--munge-links", "--list-only", "--no-inc-recursive", "--files-from=-", "--files-from=srv/names", "--timeout=60",
-	"--compress-level=1", "--checksum-seed=-1", "--open-noatime", "--no-relative", "--specials", "--one-file-system", "--no-r", "--protocol=31",
+	"--compress-level=1", "--checksum-seed=-1", "--open-noatime", "--no-relative", "--no-l", "--no-timeout", "--no-r", "--protocol=31",
 	"--protocol=28", "--safe-links", "-N", "--remove-source-files",
 }
 
-// mask returns the bits of some options.
-func mask(names ...string) (m uint64) {
-	for i, o := range options {
-		for _, name := range names {
-			if o == name {
-				m |= 1 << i
-			}
+// maxPicks bounds the options of a dialogue.
+const maxPicks = 40
+
+// pick returns the indexes of some options.
+func pick(names ...string) []byte {
+	var picks []byte
+	for _, name := range names {
+		i := slices.Index(options[:], name)
+		if i < 0 {
+			panic("no option " + name)
 		}
+		picks = append(picks, byte(i))
 	}
-	return m
+	return picks
 }
 
 func (d *dialogue) letters() string {
@@ -68,16 +75,15 @@ func (d *dialogue) conversation() conversation {
 	if d.v.Varints() {
 		words = append(words, "-e."+d.letters())
 	}
-	for i, o := range options {
-		if d.mask>>i&1 != 0 {
-			words = append(words, o)
-		}
+	for _, i := range d.picks[:min(len(d.picks), maxPicks)] {
+		words = append(words, options[int(i)%len(options)])
 	}
 	c := conversation{command: strings.Join(append(words, ".", d.args), " ")}
 	pull, err := argv.Parse(c.command)
 	if err != nil {
 		return c
 	}
+	d.attributes, d.xattrs = pull.ACLs || pull.Xattrs > 0, pull.Xattrs > 0
 	var b bytes.Buffer
 	if pull.Secluded {
 		for _, word := range append(words[1:], ".", d.args, "") {
@@ -214,7 +220,7 @@ func (d *dialogue) item(w *wire.Writer, s *script, flags uint16, sums func()) {
 		if flags&0x1000 != 0 {
 			w.Vstring(s.bytes(int(s.byte())))
 		}
-		if flags&0x0100 != 0 && d.mask&mask("-X", "-XX") != 0 {
+		if flags&0x0100 != 0 && d.xattrs {
 			for n := s.byte() % 4; n > 0; n-- {
 				w.Varint(int32(s.byte() % 8))
 			}
@@ -266,46 +272,46 @@ func split(text string) []string {
 
 // dialogues are what every protocol version starts from.
 var dialogues = []dialogue{
-	{caps: 0xff, mask: mask("-r", "-l", "-o", "-g", "-D"), args: "srv/tree/d/", steps: []byte{1, 1, 1, 2, 4, 3, 200, 9, 10, 0, 0, 1, 3}},
-	{caps: 0xfe, mask: mask("-r", "-l", "-H", "-c", "--numeric-ids", "-vv"), args: "/ ic", rules: "+ */\n: .rsync-filter\n-! *.txt\nP x", steps: []byte{7, 4, 255, 255, 16, 0, 3, 1, 2, 3}},
-	{caps: 0xff, mask: mask("-d", "-R", "--files-from=-"), args: "srv", names: "tree/d/a.txt\n../../tree/./x/\nnone\n/\n\xff", steps: []byte{1, 0, 13, 49, 0, 15, 13, 29, 4, 1, 2, 3, 4}},
-	{caps: 0xff, mask: mask("-r", "--files-from=srv/names", "--no-relative"), args: "srv/tree", steps: []byte{0}},
-	{caps: 0xff, mask: mask("-r", "-X", "-A", "-z"), args: "ax/ x2/ srv/tree/d", rules: "-x user.s*", steps: []byte{9, 0x80, 1, 2, 1, 1, 0x81, 1, 1, 1, 1, 5, 1, 255, 30, 20, 2}},
-	{caps: 0x70, mask: mask("-r", "-XX", "--compress-choice=lz4"), args: "ax x2", steps: []byte{8, 0xd9, 0, 1, 0x80, 3, 'a', 'b', 'c', 0, 4, 1, 200, 7, 5, 0}},
-	{caps: 0xff, mask: mask("-r", "-L", "-k", "--copy-unsafe-links", "-v", "-x"), args: "{srv/tree/d,srv/tree/x}/* absolute ~/srv/tree/d/out*", rules: ":C\n:ns- .more\n. names\n-C"},
-	{caps: 0xff, mask: mask("-r", "-k", "-xx", "--inplace", "--compress-choice=zstd"), args: "srv/tree/d/ srv/tree/d/etc", steps: []byte{4, 4, 255, 0, 100, 0, 0, 0, 6, 4, 100, 9, 50, 3}},
-	{caps: 0xff, mask: mask("-r", "--append"), args: "srv/tree/x/", steps: []byte{7, 1, 2, 100, 16, 0, 0, 2, 2, 1}},
-	{caps: 0xff, mask: mask("-r", "--append-verify", "-b", "--old-compress"), args: "srv/tree/x/", steps: []byte{7, 2, 3, 100, 16, 0, 0, 2, 2, 1}},
-	{caps: 0xff, mask: mask("-r", "-n", "-U", "--ignore-errors"), args: "none srv/tree/e/", steps: []byte{1, 1, 1, 2, 10, 1, 2, 3, 4, 5, 0}},
-	{caps: 0xff, mask: mask("-r", "-l", "-UU", "--iconv=iso-8859-1", "-s", "--munge-links"), args: "ic/", steps: []byte{1, 2, 14, 2, 1, 1}},
-	{caps: 0xff, mask: mask("-r", "-l", "--iconv=gb18030", "--checksum-choice=sha1"), args: "srv/tree/d/", rules: "- /*/\n+ ?[!a-b]*\n- **", steps: []byte{11, 9, 12, 205}},
-	{caps: 0xff, mask: mask("-d", "-R", "--no-implied-dirs", "--delete-missing-args", "-C"), args: "none /srv/./tree/d/ srv/tree/d/./sub/b.txt", steps: []byte{1, 1, 12, 255, 1, 2, 3, 4}},
-	{caps: 0xff, mask: mask("-l", "-D", "--list-only", "--ignore-missing-args", "--checksum-choice=none,xxh3"), args: "none srv/tree/d/* srv"},
-	{caps: 0xff, mask: mask("-r", "--new-compress", "--compress-level=1", "--timeout=60"), args: ".", steps: []byte{1, 9, 1, 13, 1, 12, 1, 14, 0, 0, 1, 9, 0, 0, 0, 12}},
-	{caps: 0xff, mask: mask("-r", "-l", "--munge-links"), args: "srv/tree/d/", steps: []byte{8, 0x88, 0, 1, 0x81, 8, 0x89, 0, 2, 0x81}},
-	{caps: 0xff, mask: mask("-r", "--files-from=srv/names"), args: "none"},
-	{caps: 0xff, mask: mask("-r", "-C", "-X"), args: "/srv/tree/./d/ srv/tree/x", rules: "include a\nshow b\nprotect c\ndir-merge .more\nmerge srv/names\nrisk,p d"},
-	{caps: 0xff, mask: mask("-r"), args: "srv/tree/d/", rules: "- " + strings.Repeat("x", 4100)},
-	{caps: 0xff, mask: mask("-r", "-H", "-D", "-vv"), args: "srv/tree/x srv/tree/d srv/tree/d /srv/tree/x/", steps: []byte{10, 1, 1, 1, 1, 1}},
-	{caps: 0xff, mask: mask("-r", "-R"), args: "/ srv/tree/d/n* /srv//tree/./x/../x"},
-	{caps: 0xff, mask: mask("-l"), args: "srv/tree srv/tree/d/ln srv/tree/d/a.txt/x", rules: "- none"},
-	{caps: 0xff, mask: mask("-L", "-d"), args: "srv/tree/d/none srv/tree/d/none2 none", rules: "- none"},
-	{caps: 0xff, mask: mask("-r", "-c", "--checksum-choice=sha1"), args: "srv/tree/x/", steps: []byte{4, 2, 200, 9, 10, 0, 4, 3, 255, 0, 100, 3}},
-	{caps: 0xff, mask: mask("-r", "-c", "--checksum-choice=xxh64"), args: "srv/tree/x/", steps: []byte{4, 2, 200, 9, 10, 0, 4, 3, 255, 0, 100, 3}},
-	{caps: 0xff, mask: mask("-r", "--checksum-choice=none,xxh3"), args: "srv/tree/x/", steps: []byte{4, 2, 200, 9, 10, 0, 4, 3, 255, 0, 100, 3}},
-	{caps: 0xff, mask: mask("-r", "-c", "--checksum-choice=md5", "--inplace"), args: "srv/tree/x/", steps: []byte{4, 2, 200, 9, 10, 14, 4, 3, 255, 0, 100, 14}},
-	{caps: 0xff, mask: mask("-r", "-z", "-XX", "-A"), args: "ax/ x2/", steps: []byte{1, 2, 1, 3, 1, 4, 1, 5, 9, 0x80, 2, 2, 1, 1}},
-	{caps: 0xff, mask: mask("-r", "-z"), args: "srv/tree/x/", steps: []byte{0, 0, 0, 0, 0, 0, 10, 1, 2, 3, 4, 5, 12, 2}},
-	{caps: 0xff, mask: mask("-r", "--remove-source-files"), args: "."},
-	{caps: 0xff, mask: mask("-r", "-l", "-A", "-vv", "-o", "-g"), args: "srv/tree/e/", steps: []byte{1, 1, 1, 2, 1, 3, 1, 4, 1, 5, 1, 6, 1, 7, 1, 8}},
-	{caps: 0xff, mask: mask("-r", "-l", "-X", "--iconv=iso-8859-1", "-x", "-k"), args: "srv/tree/e/ srv/tree/e/mounted/f"},
-	{caps: 0xfd, mask: mask("-r", "-l", "-XX", "-xx", "--iconv=gb18030", "--copy-unsafe-links"), args: "srv/tree/e/ srv/tree/x", steps: []byte{9, 0x81, 2, 3, 1, 1, 1}},
-	{caps: 0xff, mask: mask("-r", "-A", "--copy-unsafe-links", "-v", "-R", "-l"), args: "srv/./tree/d/", rules: "- " + strings.Repeat("x", 4100) + "\n- [[:digit:]]*\n-s/ /srv\n. srv/names"},
-	{caps: 0xff, mask: mask("-d", "--files-from=-"), args: "srv/names", names: "x"},
-	{caps: 0xff, mask: mask("-d", "--files-from=-"), args: "none", names: "x"},
-	{caps: 0xff, mask: mask("-r", "-l"), args: "srv/names/ srv/names/. none/x srv/tree/e/priv/x"},
-	{caps: 0xff, mask: mask("-r", "-l"), args: "srv/tree/d", steps: []byte{13, 86, 4, 1, 2, 3, 4}},
-	{caps: 0xff, mask: mask("-r", "-l"), args: "srv/tree/d", steps: []byte{13, 22, 4, 1, 0, 0, 0, 13, 1, 5, 'e', 'r', 'r', 'o', 'r', 13, 42, 0, 13, 99, 1, 0}},
+	{caps: 0xff, picks: pick("-r", "-l", "-o", "-g", "-D"), args: "srv/tree/d/", steps: []byte{1, 1, 1, 2, 4, 3, 200, 9, 10, 0, 0, 1, 3}},
+	{caps: 0xfe, picks: pick("-r", "-l", "-H", "-c", "--numeric-ids", "-vv"), args: "/ ic", rules: "+ */\n: .rsync-filter\n-! *.txt\nP x", steps: []byte{7, 4, 255, 255, 16, 0, 3, 1, 2, 3}},
+	{caps: 0xff, picks: pick("-d", "-R", "--files-from=-"), args: "srv", names: "tree/d/a.txt\n../../tree/./x/\nnone\n/\n\xff", steps: []byte{1, 0, 13, 49, 0, 15, 13, 29, 4, 1, 2, 3, 4}},
+	{caps: 0xff, picks: pick("-r", "--files-from=srv/names", "--no-relative"), args: "srv/tree", steps: []byte{0}},
+	{caps: 0xff, picks: pick("-r", "-X", "-A", "-z"), args: "ax/ x2/ srv/tree/d", rules: "-x user.s*", steps: []byte{9, 0x80, 1, 2, 1, 1, 0x81, 1, 1, 1, 1, 5, 1, 255, 30, 20, 2}},
+	{caps: 0x70, picks: pick("-r", "-XX", "--compress-choice=lz4"), args: "ax x2", steps: []byte{8, 0xd9, 0, 1, 0x80, 3, 'a', 'b', 'c', 0, 4, 1, 200, 7, 5, 0}},
+	{caps: 0xff, picks: pick("-r", "-L", "-k", "--copy-unsafe-links", "-v", "-x"), args: "{srv/tree/d,srv/tree/x}/* absolute ~/srv/tree/d/out*", rules: ":C\n:ns- .more\n. names\n-C"},
+	{caps: 0xff, picks: pick("-r", "-k", "-xx", "--inplace", "--compress-choice=zstd"), args: "srv/tree/d/ srv/tree/d/etc", steps: []byte{4, 4, 255, 0, 100, 0, 0, 0, 6, 4, 100, 9, 50, 3}},
+	{caps: 0xff, picks: pick("-r", "--append"), args: "srv/tree/x/", steps: []byte{7, 1, 2, 100, 16, 0, 0, 2, 2, 1}},
+	{caps: 0xff, picks: pick("-r", "--append-verify", "-b", "--old-compress"), args: "srv/tree/x/", steps: []byte{7, 2, 3, 100, 16, 0, 0, 2, 2, 1}},
+	{caps: 0xff, picks: pick("-r", "-n", "-U", "--ignore-errors"), args: "none srv/tree/e/", steps: []byte{1, 1, 1, 2, 10, 1, 2, 3, 4, 5, 0}},
+	{caps: 0xff, picks: pick("-r", "-l", "-UU", "--iconv=iso-8859-1", "-s", "--munge-links"), args: "ic/", steps: []byte{1, 2, 14, 2, 1, 1}},
+	{caps: 0xff, picks: pick("-r", "-l", "--iconv=gb18030", "--checksum-choice=sha1"), args: "srv/tree/d/", rules: "- /*/\n+ ?[!a-b]*\n- **", steps: []byte{11, 9, 12, 205}},
+	{caps: 0xff, picks: pick("-d", "-R", "--no-implied-dirs", "--delete-missing-args", "-C"), args: "none /srv/./tree/d/ srv/tree/d/./sub/b.txt", steps: []byte{1, 1, 12, 255, 1, 2, 3, 4}},
+	{caps: 0xff, picks: pick("-l", "-D", "--list-only", "--ignore-missing-args", "--checksum-choice=none,xxh3"), args: "none srv/tree/d/* srv"},
+	{caps: 0xff, picks: pick("-r", "--new-compress", "--compress-level=1", "--timeout=60"), args: ".", steps: []byte{1, 9, 1, 13, 1, 12, 1, 14, 0, 0, 1, 9, 0, 0, 0, 12}},
+	{caps: 0xff, picks: pick("-r", "-l", "--munge-links"), args: "srv/tree/d/", steps: []byte{8, 0x88, 0, 1, 0x81, 8, 0x89, 0, 2, 0x81}},
+	{caps: 0xff, picks: pick("-r", "--files-from=srv/names"), args: "none"},
+	{caps: 0xff, picks: pick("-r", "-C", "-X"), args: "/srv/tree/./d/ srv/tree/x", rules: "include a\nshow b\nprotect c\ndir-merge .more\nmerge srv/names\nrisk,p d"},
+	{caps: 0xff, picks: pick("-r"), args: "srv/tree/d/", rules: "- " + strings.Repeat("x", 4100)},
+	{caps: 0xff, picks: pick("-r", "-H", "-D", "-vv"), args: "srv/tree/x srv/tree/d srv/tree/d /srv/tree/x/", steps: []byte{10, 1, 1, 1, 1, 1}},
+	{caps: 0xff, picks: pick("-r", "-R"), args: "/ srv/tree/d/n* /srv//tree/./x/../x"},
+	{caps: 0xff, picks: pick("-l"), args: "srv/tree srv/tree/d/ln srv/tree/d/a.txt/x", rules: "- none"},
+	{caps: 0xff, picks: pick("-L", "-d"), args: "srv/tree/d/none srv/tree/d/none2 none", rules: "- none"},
+	{caps: 0xff, picks: pick("-r", "-c", "--checksum-choice=sha1"), args: "srv/tree/x/", steps: []byte{4, 2, 200, 9, 10, 0, 4, 3, 255, 0, 100, 3}},
+	{caps: 0xff, picks: pick("-r", "-c", "--checksum-choice=xxh64"), args: "srv/tree/x/", steps: []byte{4, 2, 200, 9, 10, 0, 4, 3, 255, 0, 100, 3}},
+	{caps: 0xff, picks: pick("-r", "--checksum-choice=none,xxh3"), args: "srv/tree/x/", steps: []byte{4, 2, 200, 9, 10, 0, 4, 3, 255, 0, 100, 3}},
+	{caps: 0xff, picks: pick("-r", "-c", "--checksum-choice=md5", "--inplace"), args: "srv/tree/x/", steps: []byte{4, 2, 200, 9, 10, 14, 4, 3, 255, 0, 100, 14}},
+	{caps: 0xff, picks: pick("-r", "-z", "-XX", "-A"), args: "ax/ x2/", steps: []byte{1, 2, 1, 3, 1, 4, 1, 5, 9, 0x80, 2, 2, 1, 1}},
+	{caps: 0xff, picks: pick("-r", "-z"), args: "srv/tree/x/", steps: []byte{0, 0, 0, 0, 0, 0, 10, 1, 2, 3, 4, 5, 12, 2}},
+	{caps: 0xff, picks: pick("-r", "--remove-source-files"), args: "."},
+	{caps: 0xff, picks: pick("-r", "-l", "-A", "-vv", "-o", "-g"), args: "srv/tree/e/", steps: []byte{1, 1, 1, 2, 1, 3, 1, 4, 1, 5, 1, 6, 1, 7, 1, 8}},
+	{caps: 0xff, picks: pick("-r", "-l", "-X", "--iconv=iso-8859-1", "-x", "-k"), args: "srv/tree/e/ srv/tree/e/mounted/f"},
+	{caps: 0xfd, picks: pick("-r", "-l", "-XX", "-xx", "--iconv=gb18030", "--copy-unsafe-links"), args: "srv/tree/e/ srv/tree/x", steps: []byte{9, 0x81, 2, 3, 1, 1, 1}},
+	{caps: 0xff, picks: pick("-r", "-A", "--copy-unsafe-links", "-v", "-R", "-l"), args: "srv/./tree/d/", rules: "- " + strings.Repeat("x", 4100) + "\n- [[:digit:]]*\n-s/ /srv\n. srv/names"},
+	{caps: 0xff, picks: pick("-d", "--files-from=-"), args: "srv/names", names: "x"},
+	{caps: 0xff, picks: pick("-d", "--files-from=-"), args: "none", names: "x"},
+	{caps: 0xff, picks: pick("-r", "-l"), args: "srv/names/ srv/names/. none/x srv/tree/e/priv/x"},
+	{caps: 0xff, picks: pick("-r", "-l"), args: "srv/tree/d", steps: []byte{13, 86, 4, 1, 2, 3, 4}},
+	{caps: 0xff, picks: pick("-r", "-l"), args: "srv/tree/d", steps: []byte{13, 22, 4, 1, 0, 0, 0, 13, 1, 5, 'e', 'r', 'r', 'o', 'r', 13, 42, 0, 13, 99, 1, 0}},
 }
 
 // FuzzDialogue plays sessions of every protocol version that get far, over the
@@ -314,30 +320,27 @@ var dialogues = []dialogue{
 func FuzzDialogue(f *testing.F) {
 	for _, d := range dialogues {
 		for v := wire.MinVersion; v <= wire.MaxVersion; v++ {
-			f.Add(byte(v), d.caps, d.mask, d.args, d.rules, d.names, d.steps)
+			f.Add(byte(v), d.caps, d.picks, d.args, d.rules, d.names, d.steps)
 		}
 	}
 	// Each entry of directories in which something is hidden or most cannot be
 	// sent, and what comes behind the last one.
-	for ndx := range byte(30) {
+	for ndx := range byte(25) {
 		for _, rules := range []string{"", ": hidden", ":- hidden\n+ hidden", "+ *\n. srv/tree/d/hidden"} {
-			f.Add(byte(32), byte(0xff), mask("-r"), "srv/tree/d/", rules, "", []byte{1, ndx})
-			f.Add(byte(28), byte(0xff), mask("-r"), "srv/tree/d/", rules, "", []byte{1, ndx})
+			f.Add(byte(32), byte(0xff), pick("-r"), "srv/tree/d/", rules, "", []byte{1, ndx})
 		}
-		for _, args := range []string{"srv/tree/e/", "srv/tree/v/"} {
-			for _, v := range []byte{27, 29, 32} {
-				f.Add(v, byte(0xff), mask("-r", "-l", "-X", "-D", "--append"), args, "", "", []byte{1, ndx, 0})
-				f.Add(v, byte(0xfe), mask("-r", "-l", "-A"), args, "", "", []byte{7, ndx, 2, 100, 16, 0, 0})
-				f.Add(v, byte(0xff), mask("-r", "-l", "--append-verify"), args, "", "", []byte{11, ndx, 0, 7, ndx, 2, 100, 16, 0, 0})
-			}
+		for _, v := range []byte{28, 32} {
+			f.Add(v, byte(0xff), pick("-r", "-l", "-X", "-D", "--append"), "srv/tree/e/", "", "", []byte{1, ndx, 0})
+			f.Add(v, byte(0xfe), pick("-r", "-l", "-A"), "srv/tree/e/", "", "", []byte{7, ndx, 2, 100, 16, 0, 0})
 		}
+		f.Add(byte(29), byte(0xff), pick("-r", "-l", "--append-verify"), "srv/tree/e/", "", "", []byte{11, ndx, 0, 7, ndx, 2, 100, 16, 0, 0})
+		f.Add(byte(31), byte(0xff), pick("-r", "-A"), "srv/tree/v/", "", "", []byte{1, ndx % 4, 0})
 	}
 	disk, memory := diskTree(f), memoryTree()
-	attributes := mask("-A", "-X", "-XX")
-	f.Fuzz(func(t *testing.T, version, caps byte, mask uint64, args, rules, names string, steps []byte) {
-		d := dialogue{clampVersion(version), caps, mask, args, "- hidden\n" + rules, names, nil, steps}
+	f.Fuzz(func(t *testing.T, version, caps byte, picks []byte, args, rules, names string, steps []byte) {
+		d := dialogue{clampVersion(version), caps, picks, args, "- hidden\n" + rules, names, nil, steps, false, false}
 		c := d.conversation()
-		if c.tree = disk; mask&attributes != 0 {
+		if c.tree = disk; d.attributes {
 			c.tree = memory
 		}
 		if c.costly() {

@@ -34,6 +34,8 @@
 //
 //	FuzzPath            names of files
 //	FuzzACL             access control lists
+//	FuzzFakeStat        what --fake-super keeps of a file
+//	FuzzFakeACL         what it keeps of an access control list
 //	FuzzDeltaSearch     a file against an older one
 //	FuzzToken           the stream of file data, compressed
 //

@@ -32,7 +32,8 @@ func FuzzFrames(f *testing.F) {
 			return
 		}
 		v := clampVersion(version)
-		done := limits{64 << 10, 50}.hold(t, len(stream))
+		// What is read is kept, up to 150 bytes of memory for one of the stream.
+		done := limits{64 << 10, 200}.hold(t, len(stream))
 		r := wire.NewReader(bytes.NewReader(stream))
 		r.Frame(framed)
 		var values []value

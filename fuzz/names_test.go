@@ -20,24 +20,23 @@ func FuzzFilesFrom(f *testing.F) {
 		strings.Repeat("n/", 2047) + "n\x00", strings.Repeat("n", 4095) + "\x00", strings.Repeat("n", 4096) + "\x00", "",
 	} {
 		for v := wire.MinVersion; v <= wire.MaxVersion; v++ {
-			f.Add(byte(v), mask("-r", "-R"), []byte(list))
+			f.Add(byte(v), pick("-r", "-R"), []byte(list))
 		}
-		f.Add(byte(31), mask("-d", "--no-relative", "-0", "--iconv=iso-8859-1"), []byte(list))
-		f.Add(byte(30), mask("-d", "-R", "-L", "-s", "--iconv=gb18030"), []byte(list))
+		f.Add(byte(31), pick("-d", "--no-relative", "-0", "--iconv=iso-8859-1"), []byte(list))
+		f.Add(byte(30), pick("-d", "-R", "-L", "-s", "--iconv=gb18030"), []byte(list))
 	}
 	tree := memoryTree()
 	tree.Remove("srv/names")
 	file := tree.Add("srv/names", vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o644}})
-	onStream, inFile := mask("--files-from=-"), mask("--files-from=srv/names")
-	f.Fuzz(func(t *testing.T, version byte, mask uint64, list []byte) {
+	f.Fuzz(func(t *testing.T, version byte, picks []byte, list []byte) {
 		for name := range bytes.SplitSeq(list, []byte{0}) {
 			checkCleaned(t, string(name))
 		}
 		file.Data, file.Info.Size = list, int64(len(list))
 		names := strings.ReplaceAll(string(list), "\x00", "\n")
-		mask &^= onStream | inFile
-		for _, from := range []uint64{onStream, inFile} {
-			d := dialogue{v: clampVersion(version), caps: 0xff, mask: mask | from, args: "srv", names: names}
+		picks = picks[:min(len(picks), maxPicks-1)]
+		for _, from := range []string{"--files-from=-", "--files-from=srv/names"} { // the last one holds
+			d := dialogue{v: clampVersion(version), caps: 0xff, picks: append(picks[:len(picks):len(picks)], pick(from)...), args: "srv", names: names}
 			c := d.conversation()
 			c.tree = tree
 			c.play(t).sameAs(t, c.play(t))

@@ -17,14 +17,14 @@ func FuzzRequests(f *testing.F) {
 		"\xfd\xff\xff\xff\x09\x00\x00\x00\x00\x20", "\x01\x00\x80\x02\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00",
 	} {
 		for v := byte(27); v <= 32; v++ {
-			f.Add(v, byte(0xff), mask("-r", "-l"), []byte(requests))
+			f.Add(v, byte(0xff), pick("-r", "-l"), []byte(requests))
 		}
-		f.Add(byte(32), byte(0xfe), mask("-r", "-X", "-H", "--inplace"), []byte(requests))
-		f.Add(byte(31), byte(0xff), mask("-r", "-n"), []byte(requests))
+		f.Add(byte(32), byte(0xfe), pick("-r", "-X", "-H", "--inplace"), []byte(requests))
+		f.Add(byte(31), byte(0xff), pick("-r", "-n"), []byte(requests))
 	}
 	tree := memoryTree()
-	f.Fuzz(func(t *testing.T, version, caps byte, mask uint64, requests []byte) {
-		d := dialogue{v: clampVersion(version), caps: caps, mask: mask, args: "srv/tree/d srv/tree/x", raw: requests}
+	f.Fuzz(func(t *testing.T, version, caps byte, picks []byte, requests []byte) {
+		d := dialogue{v: clampVersion(version), caps: caps, picks: picks, args: "srv/tree/d srv/tree/x", raw: requests}
 		c := d.conversation()
 		c.tree = tree
 		e := c.play(t)

@@ -44,7 +44,7 @@ func newServer(f *testing.F, ln net.Listener, handler sshsrv.Handler) {
 		ShellAnswer:    "only rsync here",
 		LoginGrace:     maxTime / 2,
 		// Connections end a little later than their clients see.
-		MaxUnauthenticated: 1000,
+		Startups: sshsrv.Startups{Start: 1000, Rate: 100, Full: 1000},
 	})
 	must(f, err)
 	ctx, cancel := context.WithCancel(context.Background())

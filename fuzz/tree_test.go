@@ -79,6 +79,8 @@ func memoryTree() *vfstest.Memory {
 		n := vfstest.Node{Info: vfs.Info{Mode: o.mode, Ino: uint64(i), UID: uint32(i % 5), GID: uint32(i % 4)}, Data: []byte(o.data), Target: o.target, Errno: o.errno, Xattrs: attrs}
 		name, dir := strings.CutSuffix(o.name, "/")
 		switch {
+		case o.target == ".":
+			continue // on disk the kernel follows it 40 times; here that costs more memory than the session
 		case o.mode != 0:
 		case dir:
 			n.Info.Mode, n.Info.Size = vfs.ModeDir|0o755, 4096

@@ -9,6 +9,7 @@ import (
 
 	"rrserve/internal/rsyncproto"
 	"rrserve/internal/rsyncproto/acl"
+	"rrserve/internal/rsyncproto/fakesuper"
 	"rrserve/internal/rsyncproto/wire"
 	"rrserve/internal/vfs"
 	"rrserve/internal/vfs/vfstest"
@@ -44,6 +45,64 @@ func FuzzACL(f *testing.F) {
 		a.Reduce(uint32(mode))
 		if a.Owner != acl.None || a.Other != acl.None || a.Mask == acl.None && a.Group != acl.None && len(a.Named) == 0 {
 			t.Errorf("reduced to %+v", a)
+		}
+	})
+}
+
+// FuzzFakeACL reads access control lists as --fake-super keeps them, or as
+// anybody may have written them.
+func FuzzFakeACL(f *testing.F) {
+	f.Add([]byte("\x80\x00\x00\x00\x04\x00\x00\x00\x06\x00\x00\x00\x80\x00\x00\x00\xd2\x04\x00\x00\x06\x00\x00\x80"), uint16(0o664))
+	f.Add([]byte("\x07\x00\x00\x00\x08\x00\x00\x00\x06\x00\x00\x00\x80\x00\x00\x00"), uint16(0))
+	f.Add([]byte{}, uint16(0))
+	f.Fuzz(func(t *testing.T, blob []byte, mode uint16) {
+		a, err := acl.ParseFake(blob, uint32(mode))
+		if err != nil {
+			return
+		}
+		perms := []acl.Perm{a.Owner, a.Group, a.Other}
+		if a.Mask != acl.None {
+			perms = append(perms, a.Mask)
+		}
+		for _, n := range a.Named {
+			perms = append(perms, n.Perm)
+		}
+		if slices.Max(perms) > 7 || len(a.Named) != len(blob)/8-2 {
+			t.Errorf("%+v", a)
+		}
+	})
+}
+
+// FuzzFakeStat shows a file with any attribute: what comes out has a type, and
+// nothing but what the attribute tells has changed.
+func FuzzFakeStat(f *testing.F) {
+	for _, seed := range []string{"100644 0,0 5:6", " 20644 1, 3 +5: -6 ", "120777 0,0 0:0", "0 0,0 0:0", "99 0,0", "7777777777777777777777777 0,0 0:0", ""} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		raw := vfs.Info{Mode: vfs.ModeRegular | 0o600, UID: 1, GID: 2, Ino: 3}
+		tree := vfstest.NewMemory()
+		raw = tree.Add("f", vfstest.Node{Info: raw, Data: []byte("text"), Xattrs: map[string][]byte{fakesuper.Attr: append([]byte{}, value...)}}).Info
+		fake := fakesuper.New(tree)
+		list, err := fake.ReadDir(vfs.Root())
+		if err != nil || len(list) != 1 {
+			t.Fatal(list, err)
+		}
+		in := list[0]
+		if in.Err != nil || len(fake.Unread()) > 0 {
+			in.Err = nil
+			if in != raw {
+				t.Errorf("%+v, want %+v", in, raw)
+			}
+			return
+		}
+		raw.UID, raw.GID, raw.RdevMajor, raw.RdevMinor = in.UID, in.GID, in.RdevMajor, in.RdevMinor
+		types := []uint32{vfs.ModeSocket, vfs.ModeSymlink, vfs.ModeRegular, vfs.ModeBlock, vfs.ModeDir, vfs.ModeChar, vfs.ModeFIFO}
+		if mode := in.Mode; !slices.Contains(types, in.Type()) || mode&^(vfs.ModeType|0o7777) != 0 {
+			t.Errorf("mode %o", mode)
+		}
+		if raw.Mode = in.Mode; in != raw {
+			t.Errorf("%+v, want %+v", in, raw)
 		}
 	})
 }

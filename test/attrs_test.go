@@ -66,7 +66,7 @@ func TestAttributes(t *testing.T) {
 	for _, c := range attrCommands {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f.compare(t, c, "rsync")
+			f.compare(t, c, defaultClient)
 		})
 	}
 }
@@ -96,7 +96,7 @@ func TestAttributesUnprivileged(t *testing.T) {
 	for _, line := range []string{"-aiA rr: DST/", "-aiX rr: DST/", "-aiHAXX rr: DST/", "-aiAX --no-i-r rr: DST/"} {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()
-			f.compare(t, command{line: line}, "rsync")
+			f.compare(t, command{line: line}, defaultClient)
 		})
 	}
 }

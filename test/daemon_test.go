@@ -95,7 +95,7 @@ func TestDaemon(t *testing.T) {
 	for _, c := range daemonCommands {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f.compare(t, c, "rsync")
+			f.compare(t, c, defaultClient)
 		})
 	}
 }
@@ -123,7 +123,7 @@ func TestDaemonProtocols(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%d/%s", v, c.name), func(t *testing.T) {
 				t.Parallel()
-				f.compare(t, c, "rsync")
+				f.compare(t, c, defaultClient)
 			})
 		}
 	}

@@ -95,7 +95,7 @@ func TestDifferential(t *testing.T) {
 		names[c.name] = true
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f.compare(t, c, "rsync")
+			f.compare(t, c, defaultClient)
 		})
 	}
 }
@@ -120,6 +120,9 @@ func TestDifferentialOldClient(t *testing.T) {
 		})
 	}
 }
+
+// defaultClient is the rsync of PATH, or the one that RRTEST_RSYNC names.
+const defaultClient = ""
 
 // oldClient is the second client that test/deps.sh unpacks.
 func oldClient(t *testing.T) string {

@@ -44,12 +44,23 @@ var (
 	ownLevel    = regexp.MustCompile(ownCompress.String() + `|--(zl|compress-level)=`)
 )
 
-// unfit are lines that end in chance at the reference too. At protocol 27 it
-// writes access times as no client reads them: into a length of 400 MB, or a
-// client that waits for ever. Below 29 a client takes names without their
-// directories for an attack, and gives up at any point. At 30 a message tells of
-// errors in later lists, and some files are deleted before it arrives, or none.
-var unfit = regexp.MustCompile(`--protocol=27 .*-[a-zA-Z]*U|--protocol=2[78] .*--no-implied-dirs|--protocol=30 .*--delete --iconv`)
+// unfit are lines that the reference itself gets wrong, or ends by chance.
+var unfit = regexp.MustCompile(strings.Join([]string{
+	// It writes access times as no client reads them: into a length of 400 MB,
+	// or a client that waits for ever.
+	`--protocol=27 .*-[a-zA-Z]*U`,
+	// The client takes names without their directories for an attack, and
+	// gives up at any point.
+	`--protocol=2[78] .*--no-implied-dirs`,
+	// It loses the reason for which it ends.
+	`--protocol=2[78] .*(--cc=none -aic|-aic --checksum-choice=none)`,
+	// A message tells of errors in later lists: some files are deleted before
+	// it arrives, or none.
+	`--protocol=30 .*--delete --iconv`,
+	// It takes what a wildcard matches in the order in which the file system
+	// lists it; of equal names in several sources the first wins.
+	`^-s .*rr:\*/ `,
+}, "|"))
 
 // sumCommands put both kinds of sums and the compressed forms of literal data
 // and matched blocks on the wire. Combinations of choices are run with these

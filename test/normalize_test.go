@@ -45,16 +45,16 @@ func (n normalizer) paths(s string) string {
 }
 
 var (
-	sentLine     = regexp.MustCompile(`(?m)^sent .* bytes  received .* bytes  .*bytes/sec$`)
+	sentLine     = regexp.MustCompile(`(?m)^(?:sent|wrote) .* bytes  (?:received|read) .* bytes  .*bytes/sec$`)
 	speedup      = regexp.MustCompile(`speedup is [0-9.,KMG]+`)
-	byteCounts   = regexp.MustCompile(`(?m)^(Total bytes (?:sent|received)|File list size|File list (?:generation|transfer) time): .*$`)
+	byteCounts   = regexp.MustCompile(`(?m)^(Total bytes (?:sent|received|written|read)|File list size|File list (?:generation|transfer) time): .*$`)
 	progressLine = regexp.MustCompile(` +[0-9.,]+[kKMG]?B/s +[0-9]+:[0-9]{2}:[0-9]{2}`)
 	// What a server says about its own work at -vv.
 	serverVerbose = regexp.MustCompile(`(?m)^(?:\[(?:sender|server)\] )?(?:expand file_list pointer array .*|total: matches=.*|charset: .*)\n?`)
 	sourceLine    = regexp.MustCompile(`at [a-z0-9_]+\.c\([0-9]+\)`)
 	// The last line of a server, which names its source and version.
 	lastServerLine = regexp.MustCompile(`(?m)^(rsync error: .*\))(?: at SOURCE)? \[(?:server|sender)=[^\]\n]*\]$`)
-	openingLine    = regexp.MustCompile(`(?m)^(opening connection using: ssh -F )\S+`)
+	openingLine    = regexp.MustCompile(`(?m)^(opening connection using:? ssh -F )\S+`)
 	brokenPipe     = regexp.MustCompile(`(?m)^rsync: \[[a-zA-Z]+\] write error: Broken pipe \(32\)\n?`)
 	closedBytes    = regexp.MustCompile(`\([0-9]+ bytes received so far\)`)
 	gaveUp         = regexp.MustCompile(`(?m)^rsync error: .* \[generator=`)

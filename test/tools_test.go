@@ -29,7 +29,7 @@ func TestTools(t *testing.T) {
 	for _, c := range toolCommands {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f.compare(t, c, "rsync")
+			f.compare(t, c, defaultClient)
 		})
 	}
 }

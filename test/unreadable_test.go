@@ -47,7 +47,7 @@ func TestUnreadable(t *testing.T) {
 	for _, c := range unreadableCommands {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f.compare(t, c, "rsync")
+			f.compare(t, c, defaultClient)
 		})
 	}
 }

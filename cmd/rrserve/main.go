@@ -93,6 +93,7 @@ Exit codes: 0 stopped, 1 failed, 2 wrong command line, 78 bad configuration.`,
 			if err := o.check(); err != nil {
 				return err
 			}
+			o.listenGiven = cmd.Flags().Changed("listen")
 			return serve(cmd.Context(), &o, signals, cmd.ErrOrStderr())
 		},
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+
+	"rrserve/internal/sshsrv"
 )
 
 const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOpv8gUgfvjJ1DHnzAsToZ0OZboyXbV0gilsts3CkuHU me"
@@ -57,7 +59,9 @@ func TestEnvironment(t *testing.T) {
 	want := options{
 		root: "/from/env", listen: ":4", authorizedKeys: []string{"a.pub", "b.pub"}, inlineKeys: "inline",
 		ciphers: []string{"x", "y"}, drainTime: 90 * time.Second,
-		maxSessions: 64, readOnly: true, logFormat: "text", logLevel: "info",
+		maxSessions: sshsrv.DefaultMaxSessions, maxPerKey: sshsrv.DefaultMaxSessionsPerKey,
+		maxStartups: sshsrv.DefaultStartups.String(), loginGrace: sshsrv.DefaultLoginGrace, idleTimeout: sshsrv.DefaultIdle,
+		readOnly: true, logFormat: "text", logLevel: "info",
 	}
 	if diff := cmp.Diff(want, o, cmp.AllowUnexported(options{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -18,11 +18,17 @@ type options struct {
 	authorizedKeys []string // files, or the keys themselves
 	inlineKeys     string   // RRSERVE_AUTHORIZED_KEYS
 	listen         string
+	listenGiven    bool     // by the flag or the environment
 	hostKeys       []string // files
 	stateDir       string
 	user           string
 	ciphers        []string
 	maxSessions    int
+	maxPerKey      int
+	maxStartups    string
+	loginGrace     time.Duration
+	noPenalties    bool
+	idleTimeout    time.Duration
 	drainTime      time.Duration
 	mungeLinks     bool
 	readOnly       bool
@@ -33,19 +39,25 @@ type options struct {
 	logFormat      string
 	logLevel       string
 
-	level slog.Level // logLevel, set by check
+	level    slog.Level      // logLevel, set by check
+	startups sshsrv.Startups // maxStartups, set by check
 }
 
 func (o *options) register(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.StringVar(&o.root, "root", "", "serve this `DIR`ectory")
 	f.StringArrayVar(&o.authorizedKeys, "authorized-key", nil, "let this `KEY` log in: a file of public keys, read again at each login, or a key itself; repeatable")
-	f.StringVar(&o.listen, "listen", ":2222", "listen on this TCP `ADDRESS`")
+	f.StringVar(&o.listen, "listen", ":2222", "listen on this TCP `ADDRESS`, unless systemd hands over a socket")
 	f.StringArrayVar(&o.hostKeys, "host-key", nil, "private host key `FILE`, ed25519 or RSA; repeatable (default: one made in the state directory)")
 	f.StringVar(&o.stateDir, "state-dir", "", "keep the host key in this `DIR`ectory (default: $STATE_DIRECTORY, /var/lib/rrserve or ~/.local/state/rrserve)")
 	f.StringVar(&o.user, "user", "", "accept this SSH user `NAME` only (default: any)")
-	f.StringSliceVar(&o.ciphers, "ciphers", defaultCiphers(), "SSH ciphers to offer, comma-separated `NAMES`")
+	f.StringSliceVar(&o.ciphers, "ciphers", defaultCiphers(), "SSH ciphers to offer, comma-separated `NAMES`; without it, what suits the CPU and the client")
 	f.IntVar(&o.maxSessions, "max-sessions", sshsrv.DefaultMaxSessions, "serve at most `N` transfers at once")
+	f.IntVar(&o.maxPerKey, "max-sessions-per-key", sshsrv.DefaultMaxSessionsPerKey, "of these, at most `N` for one key")
+	f.StringVar(&o.maxStartups, "max-startups", sshsrv.DefaultStartups.String(), "connections before login, as in sshd_config: `START:RATE:FULL`; drops those that stall")
+	f.DurationVar(&o.loginGrace, "login-grace-time", sshsrv.DefaultLoginGrace, "end connections that have not logged in after this `TIME`")
+	f.BoolVar(&o.noPenalties, "no-penalties", false, "do not refuse addresses for a time that only fail to log in")
+	f.DurationVar(&o.idleTimeout, "idle-timeout", sshsrv.DefaultIdle, "end sessions in which the client was waited for this `TIME`, and connections without one")
 	f.DurationVar(&o.drainTime, "drain-time", sshsrv.DefaultDrain, "when told to stop, wait this `TIME` for running transfers")
 	f.BoolVar(&o.mungeLinks, "munge-links", false, "send the targets of symbolic links without the prefix that rsync --munge-links gave them")
 	f.BoolVar(&o.readOnly, "read-only", true, "accepted, and always on")
@@ -63,13 +75,13 @@ func (o *options) registerConfinement(f *pflag.FlagSet) {
 }
 
 // defaultCiphers depends on the CPU, because the server's offer decides the
-// speed: clients ask for chacha20-poly1305 first.
+// speed: OpenSSH asks for chacha20-poly1305 first. nil is the choice of sshsrv.
 func defaultCiphers() []string {
 	aes := cpu.X86.HasAES && cpu.X86.HasPCLMULQDQ ||
 		cpu.ARM64.HasAES && cpu.ARM64.HasPMULL ||
 		cpu.S390X.HasAESGCM
 	if aes {
-		return sshsrv.DefaultCiphers
+		return nil
 	}
 	return sshsrv.SoftwareCiphers
 }
@@ -121,11 +133,24 @@ func (o *options) check() error {
 	if err := sshsrv.CheckCiphers(o.ciphers); err != nil {
 		return usagef("--ciphers: %w", err)
 	}
-	if len(o.ciphers) == 0 {
+	if o.ciphers != nil && len(o.ciphers) == 0 {
 		return usagef("--ciphers is empty")
 	}
 	if o.maxSessions < 1 {
 		return usagef("--max-sessions %d: allowed is 1 and more", o.maxSessions)
+	}
+	if o.maxPerKey < 1 {
+		return usagef("--max-sessions-per-key %d: allowed is 1 and more", o.maxPerKey)
+	}
+	var err error
+	if o.startups, err = sshsrv.ParseStartups(o.maxStartups); err != nil {
+		return usagef("--max-startups: %w", err)
+	}
+	if o.loginGrace <= 0 {
+		return usagef("--login-grace-time %v: allowed is more than 0s", o.loginGrace)
+	}
+	if o.idleTimeout < time.Second {
+		return usagef("--idle-timeout %v: allowed is 1s and more", o.idleTimeout)
 	}
 	if o.drainTime <= 0 {
 		return usagef("--drain-time %v: allowed is more than 0s", o.drainTime)

@@ -29,21 +29,26 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	if err != nil {
 		return err
 	}
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen) // with TCP keepalive
+	ln, err := listen(ctx, o)
 	if err != nil {
-		return fmt.Errorf("listening on %s: %w", o.listen, err)
+		return err
 	}
 	command := clientCommand(ln.Addr().(*net.TCPAddr), hostname())
 	srv, err := sshsrv.New(sshsrv.Config{
-		HostKeys:       serverKeys(hostKeys),
-		AuthorizedKeys: keys.Keys,
-		User:           o.user,
-		Handler:        newHandler(root, o, log),
-		ShellAnswer:    "rrserve: there is no shell here, only files for rsync, read-only; try: " + command,
-		Ciphers:        o.ciphers,
-		MaxSessions:    o.maxSessions,
-		Drain:          o.drainTime,
-		Log:            log,
+		HostKeys:          serverKeys(hostKeys),
+		AuthorizedKeys:    keys.Keys,
+		User:              o.user,
+		Handler:           newHandler(root, o, log),
+		ShellAnswer:       "rrserve: there is no shell here, only files for rsync, read-only; try: " + command,
+		Ciphers:           o.ciphers,
+		LoginGrace:        o.loginGrace,
+		Startups:          o.startups,
+		NoPenalties:       o.noPenalties,
+		MaxSessions:       o.maxSessions,
+		MaxSessionsPerKey: o.maxPerKey,
+		Idle:              o.idleTimeout,
+		Drain:             o.drainTime,
+		Log:               log,
 	})
 	if err != nil {
 		ln.Close()
@@ -54,6 +59,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		return err
 	}
 
+	defer onStateSignal(srv.LogState)()
 	for _, k := range hostKeys {
 		log.Info("host key", "type", k.Type(), "fingerprint", k.Fingerprint(), "file", k.path)
 	}

@@ -17,6 +17,13 @@ import (
 	"rrserve/internal/vfs"
 )
 
+// sumMemory bounds the memory for block sums of all sessions, in bytes: enough for
+// two files of several hundred GiB and many small ones.
+const sumMemory = 1 << 30
+
+// maxLogged is how much of a command line goes into the log, in bytes.
+const maxLogged = 4096
+
 // newHandler returns what runs for each command: one pull from the tree below
 // root, or the answer to a probe.
 func newHandler(root string, o *options, log *slog.Logger) sshsrv.Handler {
@@ -27,6 +34,8 @@ func newHandler(root string, o *options, log *slog.Logger) sshsrv.Handler {
 		Space:      spaceOf(root),
 		MungeLinks: o.mungeLinks,
 		NoXattrs:   jail.Xattrs == 0,
+		Idle:       o.idleTimeout,
+		SumMemory:  rsyncproto.NewSumMemory(sumMemory),
 	}
 	return func(ctx context.Context, x *sshsrv.Exec) int {
 		began := time.Now()
@@ -60,6 +69,7 @@ func pull(ctx context.Context, root string, c rsyncproto.Config, x *sshsrv.Exec)
 	stack := afero.NewReadOnlyFs(afero.NewBasePathFs(tree, "/"))
 	c.Command = x.Command
 	c.FS = vfs.FromAfero(stack, vfs.Flags{NoFollow: jail.NoFollow, NoAtime: jail.NoAtime, Xattrs: jail.Xattrs})
+	c.NoBtimes = !tree.Btimes()
 	c.Stdin, c.Stdout, c.Stderr = x.Stdin, x.Stdout, x.Stderr
 	c.Abort = x.Abort
 	return rsyncproto.Serve(ctx, c)
@@ -85,7 +95,7 @@ func openTree(root string) (*jail.Root, error) {
 func record(log *slog.Logger, x *sshsrv.Exec, res rsyncproto.Result, took time.Duration) {
 	attrs := []any{
 		"from", x.Remote.Addr().String(), "port", x.Remote.Port(), "key", x.Key.Name, "user", x.User,
-		"command", x.Command, "status", res.ExitStatus,
+		"command", x.Command[:min(len(x.Command), maxLogged)], "status", res.ExitStatus,
 	}
 	if res.Refused != "" {
 		log.Info("refused", append(attrs, "code", res.Refused, "reason", res.Err.Error())...)

@@ -27,6 +27,7 @@ type info struct {
 	name         string
 	size         int64
 	msec, asec   int64
+	bsec         int64
 	mnsec, ansec uint32
 	mode         uint32
 	uid, gid     uint32
@@ -88,6 +89,10 @@ func (i *info) Mtime() (sec int64, nsec uint32) { return i.msec, i.mnsec }
 
 // Atime returns the time of the last reading, as Mtime.
 func (i *info) Atime() (sec int64, nsec uint32) { return i.asec, i.ansec }
+
+// Btime returns the time of the creation in seconds since 1970, 0 where the file
+// system does not keep it.
+func (i *info) Btime() (sec int64) { return i.bsec }
 
 // broken is a directory entry that could not be examined.
 type broken struct {

@@ -121,6 +121,10 @@ func OpenWith(dir string, kind Backend) (*Root, error) {
 // Backend returns the backend in use, Openat2 or OSRoot.
 func (r *Root) Backend() Backend { return r.kind }
 
+// Btimes reports whether times of creation are told on this system, as far as
+// the file system keeps them.
+func (r *Root) Btimes() bool { return r.kind == Openat2 || osRootBtimes }
+
 // Close releases the directory. Files that are open stay open.
 func (r *Root) Close() error {
 	r.lastDir.close()

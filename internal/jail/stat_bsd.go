@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// osRootBtimes says that os.Root tells times of creation.
+const osRootBtimes = true
+
 // withAttrs gives the os.FileInfo of os.Root the methods of info.
 func withAttrs(fi os.FileInfo, name string) os.FileInfo {
 	st := fi.Sys().(*syscall.Stat_t)
@@ -20,6 +23,7 @@ func withAttrs(fi os.FileInfo, name string) os.FileInfo {
 		mnsec: uint32(st.Mtimespec.Nsec),
 		asec:  int64(st.Atimespec.Sec),
 		ansec: uint32(st.Atimespec.Nsec),
+		bsec:  btime(int64(st.Birthtimespec.Sec)),
 		mode:  uint32(st.Mode),
 		uid:   st.Uid,
 		gid:   st.Gid,
@@ -29,4 +33,12 @@ func withAttrs(fi os.FileInfo, name string) os.FileInfo {
 		ino:   uint64(st.Ino),
 		nlink: uint64(st.Nlink),
 	}
+}
+
+// btime turns what stands for no time of creation into 0.
+func btime(sec int64) int64 {
+	if sec == -1 {
+		return 0
+	}
+	return sec
 }

@@ -7,6 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// osRootBtimes says that os.Root tells times of creation; they are not in Stat_t
+// here.
+const osRootBtimes = false
+
 // withAttrs gives the os.FileInfo of os.Root the methods of info.
 func withAttrs(fi os.FileInfo, name string) os.FileInfo {
 	st := fi.Sys().(*syscall.Stat_t)

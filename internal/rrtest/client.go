@@ -2,9 +2,11 @@ package rrtest
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -12,13 +14,19 @@ import (
 	"time"
 )
 
+// EnvRsync names the rsync client to test with in place of the rsync of PATH,
+// for example a release that is not installed. Servers go on running the rsync
+// of PATH.
+const EnvRsync = "RRTEST_RSYNC"
+
 // RunTimeout bounds one client run in tests. Longer ones set Client.Timeout.
 const RunTimeout = 2 * time.Minute
 
 // Client runs stock command line programs against a [Server].
 type Client struct {
 	Server *Server
-	// Rsync is the rsync client; empty is the rsync of PATH.
+	// Rsync is the rsync client; empty is the one that EnvRsync names, or the
+	// rsync of PATH.
 	Rsync string
 	// Timeout ends a run that hangs; zero is RunTimeout.
 	Timeout time.Duration
@@ -71,10 +79,7 @@ func (c Client) SSH(t testing.TB, program string, args ...string) Result {
 
 // RsyncCommand is the command that runs rsync over ssh with args.
 func (c Client) RsyncCommand(args ...string) []string {
-	rsync := c.Rsync
-	if rsync == "" {
-		rsync = "rsync"
-	}
+	rsync := cmp.Or(c.Rsync, os.Getenv(EnvRsync), "rsync")
 	return append([]string{rsync, "-e", "ssh -F " + c.Server.SSHConfig}, args...)
 }
 

@@ -115,6 +115,10 @@ func (s *session) checkAttributes() error {
 			return protocolErrorf("%s requires protocol 30 or higher (negotiated %d).", o.name, s.v)
 		}
 	}
+	// The flag of times of creation fits only into flags of any length.
+	if s.pull.CRTimes && !(s.v.Varints() && s.pull.Caps.Has('v')) {
+		return protocolErrorf("Both rsync versions must be at least 3.2.0 for --crtimes.")
+	}
 	return nil
 }
 

@@ -1,10 +1,6 @@
 package rsyncproto
 
-import (
-	"io"
-	"sync/atomic"
-	"time"
-)
+import "io"
 
 // The client's bytes are read ahead into this many buffers of this size, so
 // that a client which writes before it reads is never held up, and so that
@@ -23,9 +19,9 @@ type inbox struct {
 	cur   []byte
 	whole []byte
 	flush func() error
-	// waits is since when Read waits for the client, in nanoseconds; 0 while
-	// it does not.
-	waits atomic.Int64
+	waits waiting // of Read for the client
+
+	panicked any // what ended pump; valid once full is closed
 }
 
 func newInbox(r io.Reader, flush func() error) *inbox {
@@ -39,6 +35,13 @@ func newInbox(r io.Reader, flush func() error) *inbox {
 }
 
 func (in *inbox) pump(r io.Reader) {
+	defer func() {
+		// A panic belongs to the session that reads, not to the process.
+		if r := recover(); r != nil {
+			in.panicked = r
+			close(in.full)
+		}
+	}()
 	for i := 0; ; i++ {
 		var buf []byte
 		if i < inboxBuffers {
@@ -79,10 +82,13 @@ func (in *inbox) Read(p []byte) (int, error) {
 				return 0, err
 			}
 		}
-		in.waits.Store(time.Now().UnixNano())
+		in.waits.begin()
 		buf, ok := <-in.full
-		in.waits.Store(0)
-		if !ok {
+		in.waits.end(len(buf) >= minSent)
+		switch {
+		case !ok && in.panicked != nil:
+			panic(in.panicked)
+		case !ok:
 			return 0, in.err
 		}
 		in.cur, in.whole = buf, buf

@@ -12,6 +12,7 @@ import (
 	"rrserve/internal/rsyncproto/charset"
 	"rrserve/internal/rsyncproto/checksum"
 	"rrserve/internal/rsyncproto/delta"
+	"rrserve/internal/rsyncproto/fakesuper"
 	"rrserve/internal/rsyncproto/filter"
 	"rrserve/internal/rsyncproto/flist"
 	"rrserve/internal/rsyncproto/probe"
@@ -38,14 +39,22 @@ type Config struct {
 	Probes bool
 	Space  func() (probe.Space, error)
 	// NoXattrs says that FS cannot read attributes on this system, as opposed
-	// to a tree that has none: -A and -X are refused.
+	// to a tree that has none: -A, -X and --fake-super are refused.
 	NoXattrs bool
+	// NoBtimes says that FS cannot tell times of creation on this system: -N is
+	// refused.
+	NoBtimes bool
 	// Stdin, Stdout and Stderr are the client's streams.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	// Abort makes pending reads and writes of the streams fail. It is called
-	// when the client was silent for longer than its --timeout.
+	// when the client was waited for longer than its --timeout or Idle.
 	Abort func()
+	// Idle is how long the client may be waited for without progress, whatever
+	// its --timeout is; 0: for ever.
+	Idle time.Duration
+	// SumMemory is shared by the pulls of a server; nil: each has its own bound.
+	SumMemory *SumMemory
 	// UserName and GroupName give the names of ids, "" for none; nil: no names.
 	UserName, GroupName func(id uint32) string
 	// MungeLinks sends the targets of links without the prefix of rsync's
@@ -104,9 +113,13 @@ type session struct {
 	ctx  context.Context
 	pull *argv.Pull
 	in   *inbox
-	out  outbox
 	r    *wire.Reader
 	w    *wire.Writer
+
+	// Config.Stdin as watchIdle sees it, Config.Stdout and Config.Stderr.
+	input       atomic.Pointer[inbox]
+	out, errOut outbox
+	timedOut    atomic.Int64 // after how many nanoseconds the client was given up; 0: it was not
 
 	v      wire.Version
 	compat compat
@@ -121,6 +134,7 @@ type session struct {
 
 	charset *charset.Charset // of the tree's names; nil: names are sent as they are
 	names   *vfs.File        // of --files-from, if it is a file of the tree
+	fake    *fakesuper.Tree  // what is listed with --fake-super
 	filters *filter.List
 	list    *flist.Builder
 	lists   []*flist.List // lists that the client still asks from, oldest first
@@ -130,9 +144,8 @@ type session struct {
 	buildTime   time.Duration
 	xferErrors  int64
 	matched     struct{ blocks, hits, falseAlarms int64 }
-	listed      bool  // the first file list was sent
-	firstErrors int32 // I/O error bits that it reported
-	timedOut    chan struct{}
+	listed      bool   // the first file list was sent
+	firstErrors int32  // I/O error bits that it reported
 	onlyListed  bool   // a client of the daemon protocol asked for the modules
 	where       string // what follows a path in a message
 	res         Result
@@ -141,18 +154,22 @@ type session struct {
 // Serve runs one pull to its end. It returns when the client said goodbye, the
 // pull failed, or ctx ended. A probe is answered in its place.
 func Serve(ctx context.Context, c Config) Result {
-	if c.Probes {
-		if a, ok := (probe.System{Tree: c.FS, Alias: c.Alias, Space: c.Space}).Run(c.Command); ok {
-			return answer(c, a)
-		}
-	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	if c.Progress == nil {
 		c.Progress = new(Progress)
 	}
-	s := &session{Config: c, ctx: ctx, timedOut: make(chan struct{})}
+	s := &session{Config: c, ctx: ctx}
+	s.out.w, s.errOut.w = c.Stdout, c.Stderr
+	s.out.written, s.errOut.written = &c.Progress.Written, new(atomic.Int64)
+	s.Stdout, s.Stderr = &s.out, &s.errOut
+	defer s.watchIdle()()
+	if c.Probes {
+		if a, ok := (probe.System{Tree: c.FS, Alias: c.Alias, Space: c.Space}).Run(c.Command); ok {
+			return s.answer(a)
+		}
+	}
 	defer func() {
 		if s.in != nil {
 			s.in.close()
@@ -161,9 +178,9 @@ func Serve(ctx context.Context, c Config) Result {
 	return s.finish(s.run())
 }
 
-func answer(c Config, a probe.Answer) Result {
-	_, errOut := io.WriteString(c.Stdout, a.Stdout)
-	_, errText := io.WriteString(c.Stderr, a.Stderr)
+func (s *session) answer(a probe.Answer) Result {
+	_, errOut := io.WriteString(s.Stdout, a.Stdout)
+	_, errText := io.WriteString(s.Stderr, a.Stderr)
 	return Result{ExitStatus: a.Status, Err: errors.Join(errOut, errText), Probe: true}
 }
 
@@ -175,6 +192,7 @@ func (s *session) run() error {
 	pull.Alias = s.Alias
 	s.pull = pull
 	s.in = newInbox(s.Stdin, s.flush)
+	s.input.Store(s.in)
 	s.r = wire.NewReader(s.in)
 	refusal, err := s.readArguments()
 	if err != nil || s.onlyListed {
@@ -186,13 +204,17 @@ func (s *session) run() error {
 		}
 		defer s.names.Close()
 	}
-	s.out.w, s.out.written = s.Stdout, &s.Progress.Written
 	if s.NoXattrs {
 		if err := pull.RefuseXattrs(); err != nil {
 			return err
 		}
 	}
-	s.w = wire.NewWriter(throttle(s.ctx, &s.out, pull.BWLimit))
+	if s.NoBtimes {
+		if err := pull.RefuseBtimes(); err != nil {
+			return err
+		}
+	}
+	s.w = wire.NewWriter(throttle(s.ctx, s.Stdout, pull.BWLimit))
 	stop := s.watch()
 	defer stop()
 	if err := s.handshake(); err != nil {
@@ -312,7 +334,7 @@ func (s *session) listOptions() flist.Options {
 		Recurse: p.Recurse, Dirs: p.Dirs,
 		Links: p.Links, CopyLinks: p.CopyLinks, CopyDirLinks: p.CopyDirLinks, CopyUnsafeLinks: p.CopyUnsafeLinks,
 		HardLinks: p.HardLinks, Owner: p.Owner, Group: p.Group,
-		Devices: p.Devices, Specials: p.Specials, NumericIDs: p.NumericIDs, ATimes: p.ATimes > 0,
+		Devices: p.Devices, Specials: p.Specials, NumericIDs: p.NumericIDs, ATimes: p.ATimes > 0, CRTimes: p.CRTimes,
 		ACLs: p.ACLs, Xattrs: p.Xattrs,
 		Relative: p.Relative, NoImpliedDirs: p.NoImpliedDirs, OneFileSystem: p.OneFileSystem,
 		IgnoreErrors: p.IgnoreErrors, IgnoreMissing: p.IgnoreMissingArgs, DeleteMissing: p.DeleteMissingArgs,
@@ -323,7 +345,11 @@ func (s *session) listOptions() flist.Options {
 		UserName:    s.UserName, GroupName: s.GroupName,
 		Unmunge:       p.MungeLinks(s.MungeLinks),
 		EncodeTargets: p.Caps.Has('s'),
-		Report:        s.report,
+		Report:        s.notSent,
+	}
+	if p.FakeSuper {
+		s.fake = fakesuper.New(s.FS)
+		o.FS, o.FakeSuper = s.fake, true
 	}
 	if s.charset != nil {
 		o.Encode = s.charset.ToUTF8
@@ -339,6 +365,9 @@ func (s *session) listOptions() flist.Options {
 }
 
 func (s *session) addList(l *flist.List) {
+	if s.fake != nil {
+		s.reportUnread()
+	}
 	s.lists = append(s.lists, l)
 	s.res.Listed += int64(l.Len())
 	s.Progress.Listed.Add(int64(l.Len()))

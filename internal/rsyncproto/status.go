@@ -11,6 +11,7 @@ import (
 	"rrserve/internal/rsyncproto/argv"
 	"rrserve/internal/rsyncproto/charset"
 	"rrserve/internal/rsyncproto/delta"
+	"rrserve/internal/rsyncproto/fakesuper"
 	"rrserve/internal/rsyncproto/filter"
 	"rrserve/internal/rsyncproto/flist"
 	"rrserve/internal/rsyncproto/wire"
@@ -26,6 +27,7 @@ const (
 	exitUnsupported = 4  // RERR_UNSUPPORTED
 	exitStartClient = 5  // RERR_STARTCLIENT
 	exitSocketIO    = 10 // RERR_SOCKETIO
+	exitFileIO      = 11 // RERR_FILEIO
 	exitStream      = 12 // RERR_STREAMIO
 	exitSignal      = 20 // RERR_SIGNAL
 	exitPartial     = 23 // RERR_PARTIAL
@@ -39,6 +41,7 @@ var exitText = map[int]string{
 	exitProtocol:    "protocol incompatibility",
 	ExitFileSelect:  "errors selecting input/output files, dirs",
 	exitUnsupported: "requested action not supported",
+	exitFileIO:      "error in file IO",
 	exitStream:      "error in rsync protocol data stream",
 	exitSignal:      "received SIGINT, SIGTERM, or SIGHUP",
 	exitTimeout:     "timeout in data send/receive",
@@ -88,8 +91,8 @@ var (
 // finish turns the end of run into an exit status and, where the client can
 // still be told, a message. It is the only place that does.
 func (s *session) finish(err error) Result {
-	if s.timedOutNow() {
-		err = errTimeout{s.pull.Timeout}
+	if after := time.Duration(s.timedOut.Load()); after > 0 {
+		err = errTimeout{int(after.Seconds())}
 	}
 	s.res.Err = err
 	s.res.ExitStatus = s.status(err)
@@ -110,15 +113,6 @@ func (e errTimeout) Error() string {
 	return fmt.Sprintf("io timeout after %d seconds -- exiting", e.seconds)
 }
 
-func (s *session) timedOutNow() bool {
-	select {
-	case <-s.timedOut:
-		return true
-	default:
-		return false
-	}
-}
-
 func (s *session) status(err error) int {
 	var (
 		refusal *argv.Refusal
@@ -133,6 +127,7 @@ func (s *session) status(err error) int {
 		base    *baseError
 		name    *unsupported
 		list    *nameListError
+		corrupt *fakesuper.Corrupt
 		timeout errTimeout
 	)
 	switch {
@@ -159,6 +154,9 @@ func (s *session) status(err error) int {
 		return s.fail(ExitFileSelect, "")
 	case errors.As(err, &list):
 		return s.fail(exitSyntax, fmt.Sprintf("%v\nrsync error: %s (code %d) [server=rrserve]\n", list, exitText[exitSyntax], exitSyntax))
+	case errors.As(err, &corrupt):
+		return s.fail(exitFileIO, fmt.Sprintf("Corrupt %s xattr attached to %s: \"%s\"\n",
+			fakesuper.Attr, s.quote(corrupt.Path.String()), corrupt.Value))
 	case errors.As(err, &version), errors.Is(err, errNotRsync):
 		return s.fail(exitProtocol, err.Error()+"\n")
 	case errors.As(err, &name):
@@ -243,6 +241,24 @@ func (s *session) sendNothing() {
 	l.First(func(func(flist.Source) bool) {})
 	if l.More() {
 		l.Next()
+	}
+}
+
+// notSent is flist.Options.Report. An attribute of --fake-super that makes no
+// sense ends the session, as with stock.
+func (s *session) notSent(p flist.Problem) error {
+	if c, ok := errors.AsType[*fakesuper.Corrupt](p.Err); ok {
+		return c
+	}
+	s.report(p)
+	return nil
+}
+
+// reportUnread tells the client what was listed as it is because its attribute
+// of --fake-super cannot be read.
+func (s *session) reportUnread() {
+	for _, e := range s.fake.Unread() {
+		s.errorXfer(fmt.Sprintf("rsync: [sender] failed to read xattr %s for %s: %s\n", fakesuper.Attr, s.quote(e.Path.String()), reason(e)))
 	}
 }
 

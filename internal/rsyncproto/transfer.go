@@ -22,7 +22,9 @@ func (s *session) transfer(q *request) error {
 	appending := s.appendMode() != 0 && !again
 	var sums *delta.Sums
 	if !appending && head.Count > 0 {
-		if sums, err = delta.ReadSums(s.r, head, delta.MemoryLimit); err != nil {
+		limit, give := s.SumMemory.take(head)
+		defer give()
+		if sums, err = delta.ReadSums(s.r, head, limit); err != nil {
 			return err
 		}
 	}

@@ -306,7 +306,7 @@ func TestUnreadableAttributes(t *testing.T) {
 
 // A system without attributes says so instead of sending none.
 func TestNoXattrs(t *testing.T) {
-	for option, name := range map[string]string{"-rA": "-A", "-rXX": "-X", "-rAX": "-A", "-r": ""} {
+	for option, name := range map[string]string{"-rA": "-A", "-rXX": "-X", "-rAX": "-A", "-r --fake-super": "--fake-super", "-r": ""} {
 		var out, stderr bytes.Buffer
 		res := Serve(context.Background(), Config{
 			Command: "rsync --server --sender " + option + " . ax/", FS: attrTree(), NoXattrs: true,

@@ -44,13 +44,32 @@ var rsaHostKeyAlgorithms = []string{
 	ssh.KeyAlgoRSASHA256,
 }
 
-// DefaultCiphers are offered when [Config].Ciphers is empty. chacha20-poly1305
-// is left out: OpenSSH asks for it first wherever it is offered, and without
-// AES-GCM's assembly it runs at less than half the speed on CPUs that have AES
-// instructions.
-var DefaultCiphers = []string{
+// openSSHCiphers are offered to OpenSSH when [Config].Ciphers is empty.
+// chacha20-poly1305 is left out: OpenSSH asks for it first wherever it is
+// offered, and without AES-GCM's assembly it runs at less than half the speed on
+// CPUs that have AES instructions.
+var openSSHCiphers = []string{
 	ssh.CipherAES128GCM,
 	ssh.CipherAES256GCM,
+}
+
+// otherCiphers are offered to all other clients then. Some have no AES-GCM:
+// Dropbear as it is usually built, of routers and small storage boxes.
+var otherCiphers = []string{
+	ssh.CipherAES128GCM,
+	ssh.CipherAES256GCM,
+	ssh.CipherChaCha20Poly1305,
+}
+
+// ciphers returns what to offer to a client that begins with this line.
+func (c *Config) ciphers(client string) []string {
+	switch {
+	case len(c.Ciphers) > 0:
+		return c.Ciphers
+	case strings.HasPrefix(client, "SSH-2.0-OpenSSH_"):
+		return openSSHCiphers
+	}
+	return otherCiphers
 }
 
 // SoftwareCiphers are the ones to offer on a CPU without AES instructions,

@@ -33,9 +33,11 @@ type login struct {
 	tried   bool          // something other than "none" was
 }
 
-// config is the server's configuration with this connection's callbacks.
-func (l *login) config() *ssh.ServerConfig {
+// config is the server's configuration with this connection's callbacks, and
+// with the ciphers for a client that begins with the given line.
+func (l *login) config(client string) *ssh.ServerConfig {
 	cfg := l.srv.ssh
+	cfg.Ciphers = l.srv.cfg.ciphers(client)
 	cfg.PublicKeyCallback = l.offer
 	cfg.VerifiedPublicKeyCallback = l.accept
 	cfg.AuthLogCallback = l.logAttempt
@@ -45,7 +47,7 @@ func (l *login) config() *ssh.ServerConfig {
 // offer answers whether a key is worth a signature. It decides nothing: a
 // client may offer keys that it does not hold.
 func (l *login) offer(m ssh.ConnMetadata, pub ssh.PublicKey) (*ssh.Permissions, error) {
-	l.user, l.tried = m.User(), true
+	l.user, l.tried = clip(m.User(), maxUser), true
 	_, err := l.find(m.User(), pub)
 	if err != nil {
 		l.offered = pub
@@ -64,7 +66,7 @@ func (l *login) accept(m ssh.ConnMetadata, pub ssh.PublicKey, _ *ssh.Permissions
 }
 
 func (l *login) find(user string, pub ssh.PublicKey) (AuthorizedKey, error) {
-	if want := l.srv.cfg.User; want != "" && user != want {
+	if want := l.srv.cfg.User; want != "" && user != want || len(user) > maxUser {
 		return AuthorizedKey{}, errUser
 	}
 	reason := errKey
@@ -89,11 +91,11 @@ func (l *login) logAttempt(m ssh.ConnMetadata, method string, err error) {
 	if err == nil || method == "none" { // "none" asks which methods there are
 		return
 	}
-	l.user, l.tried = m.User(), true
+	l.user, l.tried = clip(m.User(), maxUser), true
 	if !slices.Contains(methods, method) {
 		method = "unknown"
 	}
-	log := l.log.With("user", m.User())
+	log := l.log.With("user", l.user)
 	switch {
 	case errors.Is(err, errUser):
 		log.Info("Invalid user")
@@ -107,18 +109,32 @@ func (l *login) logAttempt(m ssh.ConnMetadata, method string, err error) {
 	l.offered = nil
 }
 
-// logEnd says why nobody logged in.
-func (l *login) logEnd(err error) {
+// ended says why nobody logged in, and what that costs the source.
+func (l *login) ended(err error) {
 	var negotiation *ssh.AlgorithmNegotiationError
 	var auth *ssh.ServerAuthError
 	var network net.Error
 	switch {
+	case l.net.flooded.Load():
+		l.srv.count.flooding.Add(1)
+		l.srv.penalize(l.conn, penaltyGrace)
+		l.log.Info("Connection failed before authentication", "user", l.user, "err", errFlood)
+		return
 	case errors.As(err, &network) && network.Timeout():
+		l.srv.count.timedOut.Add(1)
+		l.srv.penalize(l.conn, penaltyGrace)
 		l.log.Info("Timeout before authentication", "user", l.user)
+		return
+	case l.tried:
+		l.srv.penalize(l.conn, penaltyAuthFail)
+	default:
+		l.srv.penalize(l.conn, penaltyNoAuth)
+	}
+	switch {
 	case errors.As(err, &negotiation):
-		l.log.Info("Unable to negotiate", "err", err)
+		l.log.Info("Unable to negotiate", "err", clip(err.Error(), maxLogged))
 	case !errors.As(err, &auth) && !errors.As(err, &network) && !errors.Is(err, io.EOF):
-		l.log.Info("Connection failed before authentication", "user", l.user, "err", err)
+		l.log.Info("Connection failed before authentication", "user", l.user, "err", clip(err.Error(), maxLogged))
 	case l.tried:
 		l.log.Info("Connection closed by authenticating user", "user", l.user)
 	default:

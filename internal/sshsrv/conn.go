@@ -2,9 +2,11 @@ package sshsrv
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,38 +19,82 @@ type conn struct {
 	srv    *Server
 	net    *watchedConn
 	remote netip.AddrPort
+	source netip.Prefix // what penalties count for
 	log    *slog.Logger // with the remote address
 	ssh    *ssh.ServerConn
 	key    AuthorizedKey // that logged in
 
+	complaints atomic.Int32 // lines in the log about what was asked for in vain
+
 	mu       sync.Mutex
-	channels int            // open sessions
-	wg       sync.WaitGroup // one per open session
+	channels int                 // open sessions
+	running  map[*Exec]time.Time // commands, with their begin
+	unused   time.Time           // since when there is none
+	wg       sync.WaitGroup      // one per open session
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{srv: s, net: &watchedConn{Conn: nc}}
+	c := &conn{srv: s, net: watch(nc), running: make(map[*Exec]time.Time)}
 	if addr, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		ap := addr.AddrPort()
 		c.remote = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+		c.source = sourceOf(c.remote.Addr())
 	}
 	c.log = s.cfg.Log.With("from", c.remote.Addr().String(), "port", c.remote.Port())
 	return c
 }
 
+// turnAway ends a new connection with a line in place of a greeting, which ssh
+// shows with -v.
+func (c *conn) turnAway(line string) {
+	c.net.SetDeadline(time.Now().Add(time.Second)) // for a listener that is not a kernel's
+	io.WriteString(c.net.Conn, line+"\r\n")
+	c.net.Close()
+}
+
+// recovered keeps a panic from ending the process. It is to be deferred.
+func (c *conn) recovered(where string) {
+	if r := recover(); r != nil {
+		c.panicked(where, r)
+		c.srv.penalize(c, penaltyCrash)
+	}
+}
+
+func (c *conn) panicked(where string, r any, attrs ...any) {
+	c.srv.count.panics.Add(1)
+	c.log.Error("panic in a "+where, append(attrs, "panic", r, "stack", string(debug.Stack()))...)
+}
+
+// complain logs what a client asked for in vain, a bounded number of times.
+func (c *conn) complain(level slog.Level, msg string, attrs ...any) {
+	if c.complaints.Add(1) <= maxComplaints {
+		c.log.Log(context.Background(), level, msg, attrs...)
+	}
+}
+
 // serve runs the connection to its end.
 func (c *conn) serve(ctx context.Context) {
 	defer c.net.Close()
-	c.log.Info("connected")
+	defer c.srv.startups.leave(c) // if login did not come to an end
+	c.log.Debug("connected")
 	channels, requests, ok := c.login()
-	<-c.srv.logins
 	if !ok {
 		return
 	}
+	limit, n, ok := c.srv.connections.take(c.key)
+	if !ok {
+		c.srv.count.overLimit.Add(1)
+		c.log.Warn("refused: too many connections "+limit, "limit", n, "key", c.key.Name)
+		c.discard(channels, requests)
+		return
+	}
+	defer c.srv.connections.leave(c.key)
 	if c.srv.isDraining() {
+		c.discard(channels, requests)
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
+	c.unused = time.Now()
 	go c.keepAlive(ctx)
 	go refuseAll(requests)
 	for nc := range channels {
@@ -56,6 +102,10 @@ func (c *conn) serve(ctx context.Context) {
 	}
 	cancel()
 	c.wg.Wait()
+	if c.net.flooded.Load() {
+		c.srv.count.flooding.Add(1)
+		c.log.Warn("cut: more was sent than a client needs", "key", c.key.Name)
+	}
 	c.log.Info("disconnected", "key", c.key.Name)
 }
 
@@ -63,15 +113,21 @@ func (c *conn) serve(ctx context.Context) {
 func (c *conn) login() (<-chan ssh.NewChannel, <-chan *ssh.Request, bool) {
 	a := &login{conn: c}
 	c.net.SetDeadline(time.Now().Add(c.srv.cfg.LoginGrace))
-	sc, channels, requests, err := ssh.NewServerConn(c.net, a.config())
+	client := c.net.greet(c.srv.ssh.ServerVersion)
+	sc, channels, requests, err := ssh.NewServerConn(c.net, a.config(client))
+	dropped := !c.srv.startups.leave(c)
 	if err != nil {
-		a.logEnd(err)
+		if !dropped {
+			a.ended(err)
+		}
 		return nil, nil, false
 	}
-	c.net.SetDeadline(time.Time{})
-	c.net.encrypted.Store(true)
-	c.ssh = sc
+	c.srv.count.logins.Add(1)
+	c.srv.penalties.spare(c.source, time.Now())
 	c.key = acceptedKey(sc.Permissions)
+	c.net.SetDeadline(time.Time{})
+	c.net.loggedIn()
+	c.ssh = sc
 	algorithms := ssh.NegotiatedAlgorithms{}
 	if m, ok := sc.Conn.(ssh.AlgorithmsConnMetadata); ok {
 		algorithms = m.Algorithms()
@@ -83,18 +139,27 @@ func (c *conn) login() (<-chan ssh.NewChannel, <-chan *ssh.Request, bool) {
 	return channels, requests, true
 }
 
+// discard ends a connection that logged in and is not served. What it asked for
+// must be taken, or x/crypto's goroutine would wait for ever.
+func (c *conn) discard(channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
+	c.net.Close()
+	go refuseAll(requests)
+	for range channels {
+	}
+}
+
 // open accepts a session channel and refuses any other.
 func (c *conn) open(ctx context.Context, nc ssh.NewChannel) {
 	switch {
 	case nc.ChannelType() != "session":
-		c.log.Info("refused channel", "type", nc.ChannelType())
+		c.complain(slog.LevelInfo, "refused channel", "type", clip(nc.ChannelType(), maxLogged))
 		nc.Reject(ssh.Prohibited, "nothing is forwarded here")
 		return
 	case c.srv.isDraining():
 		nc.Reject(ssh.ConnectionFailed, "the server is stopping")
 		return
 	case !c.addChannel():
-		c.log.Warn("refused: too many sessions on one connection", "limit", maxChannels)
+		c.complain(slog.LevelWarn, "refused: too many sessions on one connection", "limit", maxChannels)
 		nc.Reject(ssh.ResourceShortage, "too many sessions on this connection")
 		return
 	}
@@ -103,8 +168,11 @@ func (c *conn) open(ctx context.Context, nc ssh.NewChannel) {
 		c.removeChannel()
 		return
 	}
+	// Clients send nothing there; what comes must not pile up.
+	go io.Copy(io.Discard, ch.Stderr())
 	go func() {
 		defer c.removeChannel()
+		defer c.recovered("session channel")
 		s := &session{conn: c, ch: ch, gone: make(chan struct{})}
 		s.serve(ctx, requests)
 	}()
@@ -151,25 +219,54 @@ func refuseAll(requests <-chan *ssh.Request) {
 	}
 }
 
+// begin and end note that a command runs.
+func (c *conn) begin(x *Exec) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running[x] = time.Now()
+}
+
+func (c *conn) end(x *Exec) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.running, x)
+	c.unused = time.Now()
+}
+
+// idle is how long no command has run.
+func (c *conn) idle() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.running) > 0 {
+		return 0
+	}
+	return time.Since(c.unused)
+}
+
 // keepAlive sends a request in each interval and ends the connection after
 // three in which nothing arrived. Anything that arrives counts, not only the
-// answer, which on a slow line comes behind the data under way.
+// answer, which on a slow line comes behind the data under way. It also ends a
+// connection that is not used.
 func (c *conn) keepAlive(ctx context.Context) {
 	tick := time.NewTicker(c.srv.cfg.KeepAlive)
 	defer tick.Stop()
 	var asking atomic.Bool
-	seen, missed := uint64(0), 0
+	seen, missed := int64(0), 0
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if n := c.net.reads.Load(); n != seen {
+		c.net.budget.earn(idleCredit)
+		if n := c.net.received.Load(); n != seen {
 			seen, missed = n, 0
 		} else if missed++; missed == missedKeepAlives {
-			c.log.Warn("connection timed out", "key", c.key.Name)
-			c.net.Close()
+			c.cut("connection timed out")
+			return
+		}
+		if c.idle() >= c.srv.cfg.Idle {
+			c.cut("connection not used")
 			return
 		}
 		if asking.CompareAndSwap(false, true) {
@@ -179,4 +276,10 @@ func (c *conn) keepAlive(ctx context.Context) {
 			}()
 		}
 	}
+}
+
+func (c *conn) cut(why string) {
+	c.srv.count.silent.Add(1)
+	c.log.Warn(why, "key", c.key.Name)
+	c.net.Close()
 }

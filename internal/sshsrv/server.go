@@ -21,6 +21,14 @@ const (
 	// maxCommand is the longest command line accepted, in bytes: Linux passes
 	// no longer one to a shell (MAX_ARG_STRLEN).
 	maxCommand = 128 << 10
+	// maxUser is the longest user name let in, in bytes; Linux has 32.
+	maxUser = 256
+	// connsPerSession is the number of logged-in connections for each session that
+	// is allowed: clients that are refused a session are told so on theirs.
+	connsPerSession = 2
+	// maxComplaints bounds the lines in the log about what one connection asked for
+	// in vain.
+	maxComplaints = 20
 	// missedKeepAlives is the number of intervals in which nothing at all
 	// arrived after which a connection is taken for dead.
 	missedKeepAlives = 3
@@ -37,12 +45,13 @@ const (
 
 // Defaults for the zero values of [Config].
 const (
-	DefaultLoginGrace         = 60 * time.Second
-	DefaultKeepAlive          = 60 * time.Second
-	DefaultDrain              = 30 * time.Second
-	DefaultMaxAuthTries       = 6 // sshd_config MaxAuthTries
-	DefaultMaxSessions        = 64
-	DefaultMaxUnauthenticated = 64
+	DefaultLoginGrace        = 60 * time.Second
+	DefaultKeepAlive         = 60 * time.Second
+	DefaultDrain             = 30 * time.Second
+	DefaultIdle              = time.Hour
+	DefaultMaxAuthTries      = 6 // sshd_config MaxAuthTries
+	DefaultMaxSessions       = 512
+	DefaultMaxSessionsPerKey = 256
 )
 
 // Exit statuses that this package chooses itself. A handler may use any.
@@ -58,7 +67,8 @@ const (
 // Handler runs one command and returns its exit status. The context ends when
 // the client closes the channel or disconnects, or the server stops; Stdin,
 // Stdout and Stderr fail soon after, so a handler that reads or writes ends by
-// itself. A panic in the handler's own goroutine ends its session only.
+// itself. A panic in the handler's own goroutine ends its session only, and is
+// counted.
 type Handler func(ctx context.Context, x *Exec) (status int)
 
 // Exec is a command that an authenticated client asked to run.
@@ -97,15 +107,20 @@ type Config struct {
 	// ShellAnswer is written to a client that asks for a shell or a
 	// subsystem, one line without its newline.
 	ShellAnswer string
-	// Ciphers is offered instead of DefaultCiphers; see CheckCiphers.
+	// Ciphers is what is offered; see CheckCiphers. Empty means AES-GCM, and
+	// chacha20-poly1305 to clients other than OpenSSH.
 	Ciphers []string
 
-	LoginGrace         time.Duration // from accept to authenticated
-	KeepAlive          time.Duration // between keepalive requests
-	Drain              time.Duration // for sessions to end after Serve's context did
-	MaxAuthTries       int           // per connection
-	MaxSessions        int           // commands running at once, all connections
-	MaxUnauthenticated int           // connections before login, all addresses
+	LoginGrace        time.Duration // from accept to authenticated
+	KeepAlive         time.Duration // between keepalive requests
+	Idle              time.Duration // after which a connection without a running command is closed
+	Drain             time.Duration // for sessions to end after Serve's context did
+	Startups          Startups      // connections before login, all addresses
+	MaxAuthTries      int           // per connection
+	MaxSessions       int           // commands running at once, all connections
+	MaxSessionsPerKey int           // of these, by one key; more than MaxSessions has no effect
+	// NoPenalties lets sources go on that only fail to log in.
+	NoPenalties bool
 
 	// Log receives what happens before and beside a command; nil discards it.
 	Log *slog.Logger
@@ -113,10 +128,15 @@ type Config struct {
 
 // Server serves SSH connections. Make one with [New].
 type Server struct {
-	cfg     Config
-	ssh     ssh.ServerConfig // without callbacks, which each connection adds
-	logins  chan struct{}    // holds a token per connection before login
-	running chan struct{}    // holds a token per running command
+	cfg         Config
+	ssh         ssh.ServerConfig // without callbacks and ciphers, which each connection adds
+	startups    *startups
+	penalties   *penalties
+	connections *seats // of clients that logged in
+	sessions    *seats // of running commands
+	count       counters
+
+	droppedLine, refusedLine seldom
 
 	closed    chan struct{} // closed by Close
 	closeOnce sync.Once
@@ -142,16 +162,17 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg.setDefaults()
 	s := &Server{
-		cfg:     cfg,
-		logins:  make(chan struct{}, cfg.MaxUnauthenticated),
-		running: make(chan struct{}, cfg.MaxSessions),
-		closed:  make(chan struct{}),
-		conns:   make(map[*conn]struct{}),
+		cfg:         cfg,
+		startups:    newStartups(cfg.Startups),
+		penalties:   newPenalties(),
+		connections: newSeats(connsPerSession*cfg.MaxSessions, connsPerSession*cfg.MaxSessionsPerKey),
+		sessions:    newSeats(cfg.MaxSessions, cfg.MaxSessionsPerKey),
+		closed:      make(chan struct{}),
+		conns:       make(map[*conn]struct{}),
 	}
 	s.ssh = ssh.ServerConfig{
 		Config: ssh.Config{
 			KeyExchanges: keyExchanges,
-			Ciphers:      cfg.Ciphers,
 			MACs:         macs,
 		},
 		PublicKeyAuthAlgorithms: userKeyAlgorithms,
@@ -168,15 +189,16 @@ func New(cfg Config) (*Server, error) {
 }
 
 func (c *Config) setDefaults() {
-	if len(c.Ciphers) == 0 {
-		c.Ciphers = DefaultCiphers
-	}
 	c.LoginGrace = positive(c.LoginGrace, DefaultLoginGrace)
 	c.KeepAlive = positive(c.KeepAlive, DefaultKeepAlive)
+	c.Idle = positive(c.Idle, DefaultIdle)
 	c.Drain = positive(c.Drain, DefaultDrain)
 	c.MaxAuthTries = positive(c.MaxAuthTries, DefaultMaxAuthTries)
 	c.MaxSessions = positive(c.MaxSessions, DefaultMaxSessions)
-	c.MaxUnauthenticated = positive(c.MaxUnauthenticated, DefaultMaxUnauthenticated)
+	c.MaxSessionsPerKey = positive(c.MaxSessionsPerKey, DefaultMaxSessionsPerKey)
+	if c.Startups == (Startups{}) {
+		c.Startups = DefaultStartups
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -222,7 +244,9 @@ func (s *Server) accept(accepting, commands context.Context, ln net.Listener) er
 		switch {
 		case err == nil:
 			delay = 0
-			s.start(commands, nc)
+			if c := newConn(s, nc); s.admit(accepting, c) {
+				s.start(commands, c)
+			}
 			continue
 		case accepting.Err() != nil:
 			return nil
@@ -239,27 +263,69 @@ func (s *Server) accept(accepting, commands context.Context, ln net.Listener) er
 	}
 }
 
-// start gives a new connection its goroutine, if there is room for one more
-// that has not logged in.
-func (s *Server) start(ctx context.Context, nc net.Conn) {
-	c := newConn(s, nc)
-	select {
-	case s.logins <- struct{}{}:
-	default:
-		c.log.Warn("refused: too many connections before login", "limit", s.cfg.MaxUnauthenticated)
-		nc.Close()
-		return
+// admit decides about a new connection, and waits for its place if need be.
+func (s *Server) admit(accepting context.Context, c *conn) bool {
+	s.count.accepted.Add(1)
+	now := time.Now()
+	if left := s.penalties.left(c.source, now); left > 0 {
+		s.count.refused.Add(1)
+		if n := s.refusedLine.due(now); n > 0 {
+			c.log.Warn("refused: penalty", "seconds", left.Seconds(), "connections", n)
+		}
+		c.turnAway("Not allowed at this time")
+		return false
 	}
+	for {
+		dropped, wait := s.startups.enter(c, now)
+		if dropped != nil {
+			s.drop(dropped, now)
+		}
+		if wait == 0 {
+			return true
+		}
+		select {
+		case <-s.startups.freed:
+		case <-time.After(wait):
+		case <-accepting.Done():
+			c.net.Close()
+			return false
+		}
+		now = time.Now()
+	}
+}
+
+// drop ends a connection that lost its place before login.
+func (s *Server) drop(c *conn, now time.Time) {
+	s.count.dropped.Add(1)
+	if n := s.droppedLine.due(now); n > 0 {
+		c.log.Warn("dropped: too many connections before login", "startups", s.cfg.Startups.String(), "connections", n)
+	}
+	c.net.Close()
+}
+
+// penalize adds to the penalty of a source.
+func (s *Server) penalize(c *conn, d time.Duration) {
+	if !s.cfg.NoPenalties {
+		s.penalties.add(c.source, d, time.Now())
+	}
+}
+
+// start gives a new connection its goroutine. A panic there ends that connection
+// only; those of x/crypto's own goroutines are out of reach.
+func (s *Server) start(ctx context.Context, c *conn) {
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	s.wg.Add(1)
 	s.mu.Unlock()
 	go func() {
 		defer s.wg.Done()
+		defer func() {
+			s.mu.Lock()
+			delete(s.conns, c)
+			s.mu.Unlock()
+		}()
+		defer c.recovered("connection")
 		c.serve(ctx)
-		s.mu.Lock()
-		delete(s.conns, c)
-		s.mu.Unlock()
 	}()
 }
 

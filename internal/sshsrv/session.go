@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
+	"log/slog"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -38,6 +38,7 @@ func (s *session) serve(ctx context.Context, requests <-chan *ssh.Request) {
 		s.started = true
 		go func() {
 			defer close(done)
+			defer s.recovered("session")
 			s.finish(run(ctx))
 		}()
 	}
@@ -67,7 +68,7 @@ func (s *session) answer(r *ssh.Request, abort func()) func(context.Context) int
 		}
 		return func(ctx context.Context) int { return s.exec(ctx, exec.Command, abort) }
 	case "shell", "subsystem":
-		s.log.Info("refused request", "type", r.Type, "key", s.key.Name)
+		s.complain(slog.LevelInfo, "refused request", "type", r.Type, "key", s.key.Name)
 		return s.say(s.srv.cfg.ShellAnswer, StatusRefused)
 	case "pty-req":
 		// There is no terminal. A client that asks for one has put its own
@@ -87,35 +88,38 @@ func (s *session) say(text string, status int) func(context.Context) int {
 
 // exec runs the handler in a session slot.
 func (s *session) exec(ctx context.Context, command string, abort func()) int {
-	select {
-	case s.srv.running <- struct{}{}:
-		defer func() { <-s.srv.running }()
-	default:
-		s.log.Warn("refused: too many sessions", "limit", s.srv.cfg.MaxSessions, "key", s.key.Name)
+	limit, n, ok := s.srv.sessions.take(s.key)
+	if !ok {
+		s.srv.count.overLimit.Add(1)
+		s.complain(slog.LevelWarn, "refused: too many sessions "+limit, "limit", n, "key", s.key.Name)
 		return s.say("too many sessions; try again later", StatusBusy)(ctx)
 	}
+	defer s.srv.sessions.leave(s.key)
 	done := make(chan struct{})
 	defer close(done)
 	stop := context.AfterFunc(ctx, func() { s.cut(done) })
 	defer stop()
-	return s.handle(ctx, &Exec{
+	x := &Exec{
 		Command:       command,
 		User:          s.ssh.User(),
 		Key:           s.key,
 		Remote:        s.remote,
 		ClientVersion: string(s.ssh.ClientVersion()),
-		Stdin:         reader{s.ch},
+		Stdin:         reader{s.ch, &s.net.budget},
 		Stdout:        writer{s.ch},
 		Stderr:        s.stderr(),
 		Abort:         abort,
-	})
+	}
+	s.begin(x)
+	defer s.end(x)
+	return s.handle(ctx, x)
 }
 
 // handle calls the handler; a panic there is logged and ends this session only.
 func (s *session) handle(ctx context.Context, x *Exec) (status int) {
 	defer func() {
 		if r := recover(); r != nil {
-			s.log.Error("panic in a session", "panic", r, "key", s.key.Name, "command", x.Command, "stack", string(debug.Stack()))
+			s.panicked("session", r, "key", s.key.Name, "command", clip(x.Command, maxLogged))
 			s.say("internal error", StatusPanic)(ctx)
 			status = StatusPanic
 		}
@@ -150,10 +154,18 @@ func (s *session) stderr() io.Writer {
 	return writer{s.ch.Stderr()}
 }
 
-// reader and writer are all of a channel that a handler gets to see.
-type reader struct{ r io.Reader }
+// reader and writer are all of a channel that a handler gets to see. What is
+// read pays for what comes next.
+type reader struct {
+	r      io.Reader
+	budget *budget
+}
 
-func (r reader) Read(p []byte) (int, error) { return r.r.Read(p) }
+func (r reader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	r.budget.earn(n * inputWorth)
+	return n, err
+}
 
 type writer struct{ w io.Writer }
 

@@ -13,6 +13,7 @@ type Attrs interface {
 	Rdev() (major, minor uint32)     // as Info.RdevMajor, Info.RdevMinor
 	Mtime() (sec int64, nsec uint32) // as Info.Mtime
 	Atime() (sec int64, nsec uint32) // as Info.Atime
+	Btime() (sec int64)              // as Info.Btime
 }
 
 // set fills i with what fi tells; the name comes from the caller.
@@ -34,6 +35,7 @@ func (i *Info) set(name string, fi fs.FileInfo) {
 	i.RdevMajor, i.RdevMinor = a.Rdev()
 	i.Mtime.Sec, i.Mtime.Nsec = a.Mtime()
 	i.Atime.Sec, i.Atime.Nsec = a.Atime()
+	i.Btime = a.Btime()
 }
 
 // unixMode translates a mode from the notation of Go.

@@ -15,6 +15,7 @@ const (
 	ENOTDIR      = 20
 	EISDIR       = 21
 	EINVAL       = 22
+	ERANGE       = 34
 	ENAMETOOLONG = 36
 	ELOOP        = 40
 	ENODATA      = 61 // there is no such attribute

@@ -25,6 +25,7 @@ type Info struct {
 	Size  int64  // bytes
 	Mtime Time
 	Atime Time
+	Btime int64 // creation, seconds since 1970-01-01 UTC; 0 where the file system does not keep it
 	UID   uint32
 	GID   uint32
 	Nlink uint64

@@ -99,3 +99,34 @@ func TestReduce(t *testing.T) {
 		}
 	}
 }
+
+// Lists as --fake-super keeps them.
+func TestParseFake(t *testing.T) {
+	const none = "80000000 "
+	for _, c := range []struct {
+		name, blob string
+		want       ACL
+	}{
+		{"without entries", none + none + none + none, ACL{6, 5, None, 4, nil}},
+		{"full", "07000000 00000000 03000000 01000000", ACL{7, 0, 3, 1, nil}},
+		{"named, in the order in which they are", none + "04000000 06000000" + none + "4d000000 04000000 d2040000 06000080 ffffffff 00000080",
+			ACL{6, 4, 6, 4, []Named{{77, 4, true}, {1234, 6, false}, {4294967295, 0, false}}}},
+	} {
+		got, err := ParseFake(blob(t, c.blob), 0o654)
+		if diff := cmp.Diff(c.want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v\n%s", c.name, err, diff)
+		}
+	}
+	for name, text := range map[string]string{
+		"empty":                "",
+		"short":                none + none + none + "800000",
+		"half an entry":        none + none + none + none + "01000000",
+		"permission":           none + "08000000" + none + none,
+		"named permission":     none + none + none + none + "01000000 08000080",
+		"something else in it": none + none + none + none + "01000000 04000040",
+	} {
+		if a, err := ParseFake(blob(t, text), 0o654); err != ErrSyntax {
+			t.Errorf("%s: %+v, %v", name, a, err)
+		}
+	}
+}

@@ -56,7 +56,6 @@ const (
 	whyRules    = "filter rules come with the transfer, not on the command line"
 	whyWrites   = "this server is read-only"
 	whyConfine  = "it would change how the tree is confined"
-	whyMissing  = "not supported by this server"
 )
 
 // table holds every option of rsync 3.5.0 in its own words, and those of older
@@ -132,7 +131,7 @@ var table = []Option{
 	{0, names("no-checksum no-c"), flag, Honoured, "", off(func(p *Pull) *bool { return &p.Checksum })},
 	{'U', names("atimes"), flag, Honoured, "", count(2, func(p *Pull) *int { return &p.ATimes })},
 	{0, names("no-atimes no-U"), flag, Honoured, "", zero(func(p *Pull) *int { return &p.ATimes })},
-	{'N', names("crtimes"), flag, Refused, "creation times are " + whyMissing, on(func(p *Pull) *bool { return &p.CRTimes })},
+	{'N', names("crtimes"), flag, Honoured, "", on(func(p *Pull) *bool { return &p.CRTimes })},
 	{0, names("no-crtimes no-N"), flag, Honoured, "", off(func(p *Pull) *bool { return &p.CRTimes })},
 	{'A', names("acls"), flag, Honoured, "", on(func(p *Pull) *bool { return &p.ACLs })},
 	{0, names("no-acls no-A"), flag, Honoured, "", off(func(p *Pull) *bool { return &p.ACLs })},
@@ -144,7 +143,8 @@ var table = []Option{
 	{'a', names("archive"), flag, Refused, "send the letters that it stands for, rlptgoD", nil},
 	{0, names("iconv"), value, Honoured, "", setIconv},
 	{0, names("no-iconv"), flag, Honoured, "", clearIconv},
-	{0, names("fake-super"), flag, Refused, "the attributes that it stores in user.rsync.%stat are not read", nil},
+	{0, names("fake-super"), flag, Honoured, "", on(func(p *Pull) *bool { return &p.FakeSuper })},
+	{0, names("super no-super"), flag, Honoured, "", off(func(p *Pull) *bool { return &p.FakeSuper })},
 	{0, names("chmod"), value, Refused, "use it at the client, without sending it here", nil},
 	{0, names("chown"), value, Refused, "use it at the client, without sending it here", nil},
 
@@ -188,7 +188,7 @@ var table = []Option{
 	{0, names("del delete delete-before delete-during delete-delay delete-after delete-excluded"), flag, ReceiverOnly, whyReceiver, nil},
 	{0, names("force no-force existing ignore-existing ignore-non-existing size-only"), flag, ReceiverOnly, whyReceiver, nil},
 	{0, names("max-delete max-size min-size"), value, ReceiverOnly, whyReceiver, nil},
-	{0, names("super no-super drop-D no-drop-D"), flag, ReceiverOnly, whyReceiver, nil},
+	{0, names("drop-D no-drop-D"), flag, ReceiverOnly, whyReceiver, nil},
 	{0, names("partial no-partial delay-updates no-delay-updates"), flag, ReceiverOnly, whyReceiver, nil},
 	{0, names("partial-dir compare-dest copy-dest link-dest"), value, ReceiverOnly, whyReceiver, nil},
 	{0, names("fsync preallocate mkpath no-mkpath"), flag, ReceiverOnly, whyReceiver, nil},

@@ -130,7 +130,7 @@ func TestAlwaysRefused(t *testing.T) {
 		config dparam detach no-detach address port sockopts rsh rsync-path copy-as password-file
 		early-input contimeout blocking-io outbuf remote-option remove-source-files remove-sent-files
 		log-file log-file-format write-devices write-batch only-write-batch read-batch copy-devices
-		exclude-from include-from filter exclude include insecure-links confine-root fake-super chmod chown stop-after stop-at`) {
+		exclude-from include-from filter exclude include insecure-links confine-root chmod chown stop-after stop-at`) {
 		o := byName[name]
 		if o == nil || o.Action != Refused {
 			t.Errorf("--%s is not refused", name)

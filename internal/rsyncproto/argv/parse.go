@@ -76,6 +76,9 @@ func (p *Pull) options(words []Word) *Refusal {
 		s.word()
 	}
 	p.Args = s.words
+	if p.FakeSuper && p.Xattrs > 1 {
+		s.refuse(refuseOption("--fake-super", "refused: it conflicts with -XX"))
+	}
 	return s.refusal
 }
 

@@ -59,6 +59,7 @@ type Pull struct {
 	CRTimes    bool // -N
 	ACLs       bool // -A
 	Xattrs     int  // -X: 1, -XX: 2
+	FakeSuper  bool // --fake-super: read what it has stored in attributes; not with -XX
 
 	// How files are sent.
 

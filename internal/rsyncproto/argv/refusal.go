@@ -64,6 +64,16 @@ func (p *Pull) RefuseXattrs() error {
 		return refuseOption("-A", why)
 	case p.Xattrs > 0:
 		return refuseOption("-X", why)
+	case p.FakeSuper:
+		return refuseOption("--fake-super", why)
+	}
+	return nil
+}
+
+// RefuseBtimes is RefuseXattrs for a server without times of creation.
+func (p *Pull) RefuseBtimes() error {
+	if p.CRTimes {
+		return refuseOption("-N", "refused: creation times are not read on the server's system")
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package charset
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -149,8 +150,8 @@ func hasASCII(enc encoding.Encoding) bool {
 	return err == nil && string(got) == string(ascii)
 }
 
-// ToUTF8 returns a name in UTF-8. It has as many slashes and NUL bytes as
-// before.
+// ToUTF8 returns a name in UTF-8. It has as many NUL bytes as before, and the
+// same components: "", "." and ".." stay what they are, and no other becomes one.
 func (c *Charset) ToUTF8(name string) (string, error) {
 	if c.enc == nil || isASCII(name) {
 		return name, valid(name)
@@ -186,8 +187,8 @@ func (c *Charset) Message(text string) string {
 	return out.String()
 }
 
-// FromUTF8 returns the name in the character set. It has as many slashes and
-// NUL bytes as before.
+// FromUTF8 returns the name in the character set, with the same components as
+// before like ToUTF8.
 func (c *Charset) FromUTF8(name string) (string, error) {
 	if err := valid(name); err != nil || c.enc == nil || isASCII(name) {
 		return name, err
@@ -202,9 +203,23 @@ func (c *Charset) FromUTF8(name string) (string, error) {
 	return out, nil
 }
 
-// sameStructure reports whether two names have the same number of components.
+// sameStructure reports whether two names have the same components, as far as
+// these mean a place and not a name. Bytes that only shift the meaning of others
+// could otherwise hide a ".." or be a name of which nothing is left.
 func sameStructure(a, b string) bool {
-	return strings.Count(a, "/") == strings.Count(b, "/") && strings.Count(a, "\x00") == strings.Count(b, "\x00")
+	if strings.Count(a, "\x00") != strings.Count(b, "\x00") {
+		return false
+	}
+	return slices.EqualFunc(strings.Split(a, "/"), strings.Split(b, "/"), func(a, b string) bool { return place(a) == place(b) })
+}
+
+// place is a component that is no name, "name" for all others.
+func place(component string) string {
+	switch component {
+	case "", ".", "..":
+		return component
+	}
+	return "name"
 }
 
 func isASCII(s string) bool {

@@ -85,6 +85,10 @@ func TestNotConvertible(t *testing.T) {
 		{"shift_jis", "\x93/a", "", charset.ErrInvalid},
 		{"euc-jp", "\xff\xff", "日\u0080", charset.ErrInvalid},
 		{"iso-2022-jp", "\x1b$B/\x1b(B", "", charset.ErrInvalid},
+		// Shifts alone became no name, and with dots behind them the parent.
+		{"iso-2022-jp", "\x1b$B", "", charset.ErrInvalid},
+		{"iso-2022-jp", "a/\x1b(B../b", "", charset.ErrInvalid},
+		{"iso-2022-jp", "\x1b(B.", "", charset.ErrInvalid},
 	} {
 		set, err := charset.Lookup(c.set)
 		if err != nil {

@@ -3,6 +3,7 @@ package delta
 import (
 	"bytes"
 	"encoding/binary"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -127,5 +128,27 @@ func TestGoneBlocksLeaveTheChain(t *testing.T) {
 	}
 	if spent := before - m.budget; spent > 10*count*candidateCost {
 		t.Errorf("spent %d on %d blocks", spent, count)
+	}
+}
+
+// The buffers for a short file had room for blocks as long as the client said,
+// up to 4 MiB.
+func TestBlockLengthSizesNoMemory(t *testing.T) {
+	c := checksum.Config{Algorithm: checksum.MD5, Seed: 1}
+	file := []byte("what is shorter than a block")
+	block := make([]byte, maxSearchBlock)
+	s := signatures(t, c, [][]byte{block, block})
+	for _, size := range []int{1, len(file)} {
+		out := &counter{}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		res, err := NewSender(c).Search(bytes.NewReader(file[:size]), int64(size), s, false, out)
+		runtime.ReadMemStats(&after)
+		if err != nil || out.literal != size || res.Literal != int64(size) {
+			t.Errorf("%d of %d bytes sent, %+v, %v", out.literal, size, res, err)
+		}
+		if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+			t.Errorf("%d bytes allocated for a file of %d", n, size)
+		}
 	}
 }

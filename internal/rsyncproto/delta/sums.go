@@ -27,6 +27,9 @@ type Sums struct {
 // and the index, see newIndex.
 const blockCost = 4 + 4 + 8 + 4
 
+// Memory is what ReadSums needs to keep all signatures, in bytes.
+func (h Head) Memory() int64 { return int64(h.Count) * (blockCost + int64(h.Strong)) }
+
 // ReadSums reads the block signatures that follow the head h. It keeps as many
 // blocks as limit bytes of memory hold, the index for the search included, and
 // drops the others; they will not be found. Memory grows as signatures arrive.

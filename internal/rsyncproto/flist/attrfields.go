@@ -177,9 +177,10 @@ func (e *encoder) xattrList(list []xattr) (number, long int32) {
 	e.w.Varint(int32(len(list)))
 	for i := range list {
 		a := &list[i]
-		e.w.Varint(int32(len(a.name) + 1))
+		name := e.o.xattrName(a.name)
+		e.w.Varint(int32(len(name) + 1))
 		e.w.Varint(int32(a.size))
-		e.w.WriteString(a.name)
+		e.w.WriteString(name)
 		e.w.Byte(0)
 		e.w.Write(a.data)
 	}

@@ -72,27 +72,49 @@ func (b *Builder) attrProblem(kind Kind, e *Entry, attr string, err error) {
 }
 
 func (b *Builder) readACLs(e *Entry, it *item, x *vfs.Xattrs) bool {
-	if !b.readACL(AccessACL, acl.Access, &it.access, e, x) {
+	if !b.readACL(AccessACL, &it.access, e, x) {
 		return false
 	}
 	it.access.Reduce(it.info.Mode)
-	return !e.isDir() || b.readACL(DefaultACL, acl.Default, &it.inherit, e, x)
+	return !e.isDir() || b.readACL(DefaultACL, &it.inherit, e, x)
 }
 
-// readACL reads one list into a, which stays empty if the object has none.
-func (b *Builder) readACL(kind Kind, name string, a *acl.ACL, e *Entry, x *vfs.Xattrs) bool {
-	value, err := x.Value(name)
+// readACL reads one list into a, which stays empty if the object has none. With
+// --fake-super one that cannot be read counts as none, as for stock: who may not
+// read it may not read the mode either, and that was reported.
+func (b *Builder) readACL(kind Kind, a *acl.ACL, e *Entry, x *vfs.Xattrs) bool {
+	value, err := x.Value(b.aclName(kind))
 	switch {
-	case err != nil && errno(err) == vfs.ENODATA:
+	case err != nil && (errno(err) == vfs.ENODATA || b.o.FakeSuper):
 		return true
 	case err == nil:
-		if *a, err = acl.Parse(value); err == nil {
+		if *a, err = b.parseACL(value, e.mode); err == nil {
 			return true
 		}
 		err = &vfs.Error{Op: "getxattr", Path: e.Path(), Errno: vfs.EINVAL, Err: err}
 	}
 	b.attrProblem(kind, e, "", err)
 	return false
+}
+
+// aclName is the attribute that holds a list of this kind.
+func (b *Builder) aclName(kind Kind) string {
+	switch {
+	case kind == AccessACL && b.o.FakeSuper:
+		return acl.FakeAccess
+	case kind == AccessACL:
+		return acl.Access
+	case b.o.FakeSuper:
+		return acl.FakeDefault
+	}
+	return acl.Default
+}
+
+func (b *Builder) parseACL(value []byte, mode uint32) (acl.ACL, error) {
+	if b.o.FakeSuper {
+		return acl.ParseFake(value, mode)
+	}
+	return acl.Parse(value)
 }
 
 func (b *Builder) readXattrs(e *Entry, it *item, x *vfs.Xattrs) bool {
@@ -133,10 +155,22 @@ func (a *xattr) long() bool { return a.size > maxFullXattr }
 // "user.rsync.%" takes two -X.
 func (b *Builder) sendsXattr(name string, rules *filter.Dir) bool {
 	switch {
-	case b.o.Xattrs < 2 && strings.HasPrefix(name, "user.rsync.%"):
+	case b.o.Xattrs < 2 && strings.HasPrefix(name, fakePrefix+"%"):
 		return false
 	case rules.HasXattrRules():
 		return !rules.ExcludedXattr(name)
 	}
 	return !strings.HasPrefix(name, "system.")
+}
+
+// fakePrefix begins the names of attributes that --fake-super has stored for
+// want of the right to set them.
+const fakePrefix = "user.rsync."
+
+// xattrName is the name under which an attribute is sent.
+func (o *Options) xattrName(name string) string {
+	if own, ok := strings.CutPrefix(name, fakePrefix); ok && own != "" && o.FakeSuper {
+		return own
+	}
+	return name
 }

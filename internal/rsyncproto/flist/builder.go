@@ -1,6 +1,7 @@
 package flist
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -35,6 +36,7 @@ type Builder struct {
 	total    int64
 	ioError  int32
 	reported int32
+	err      error // the first of Options.Report
 
 	// incremental recursion
 	dirs    int32      // number of the next directory
@@ -65,8 +67,8 @@ func (b *Builder) IOError() int32 { return b.ioError }
 func (b *Builder) AddIOError(bits int32) { b.ioError |= bits }
 
 // First sends the first list, without incremental recursion the only one. The
-// error is that of a rule in a per-directory filter file, of ctx, or of the
-// writer.
+// error is that of a rule in a per-directory filter file, of Options.Report, of
+// ctx, or of the writer.
 func (b *Builder) First(sources iter.Seq[Source]) (*List, error) {
 	b.begin()
 	for s := range sources {
@@ -81,6 +83,9 @@ func (b *Builder) begin() { b.list = &List{Start: b.next} }
 
 // finish ends the list on the wire and brings it into counting order.
 func (b *Builder) finish(first bool) (*List, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
 	v := b.o.Version
 	var report int32
 	if !b.o.IgnoreErrors && (b.ioError != b.reported) {
@@ -127,7 +132,9 @@ func (b *Builder) report(p Problem) {
 	default:
 		b.ioError |= IOGeneral
 	}
-	b.o.Report(p)
+	if err := b.o.Report(p); b.err == nil {
+		b.err = err
+	}
 }
 
 // errno is the error number for messages; a link that leaves the tree counts
@@ -261,7 +268,7 @@ func (b *Builder) contents(d *dir) ([]*Entry, error) {
 	if err := b.ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := b.w.Err(); err != nil {
+	if err := cmp.Or(b.err, b.w.Err()); err != nil {
 		return nil, err
 	}
 	infos, err := b.o.FS.ReadDir(d.path)
@@ -273,8 +280,11 @@ func (b *Builder) contents(d *dir) ([]*Entry, error) {
 		if e := b.child(d, &infos[i]); e != nil && e.isDir() && e.bits&noContent == 0 {
 			subs = append(subs, e)
 		}
+		if b.err != nil {
+			break
+		}
 	}
-	return subs, nil
+	return subs, b.err
 }
 
 func (b *Builder) dirProblem(d *dir, err error, partly bool) {

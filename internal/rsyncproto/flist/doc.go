@@ -25,8 +25,10 @@ type Options struct {
 	HardLinks                                   bool // -H
 	Owner, Group, Devices, Specials, NumericIDs bool
 	ATimes                                      bool // -U
+	CRTimes                                     bool // -N, with VarintFlags
 	ACLs                                        bool // -A, from protocol 30 on
 	Xattrs                                      int  // number of -X, from protocol 30 on
+	FakeSuper                                   bool // -A and -X: attributes are those that --fake-super has stored
 	Relative, NoImpliedDirs                     bool // -R, --no-implied-dirs
 	OneFileSystem                               int  // number of -x
 	IgnoreErrors                                bool // --ignore-errors: report no I/O error
@@ -58,7 +60,8 @@ type Options struct {
 	UserName, GroupName func(id uint32) string
 
 	// Report tells the client and the log about something that is not sent.
-	Report func(Problem)
+	// Its error ends the list.
+	Report func(Problem) error
 }
 
 // Kind says what went wrong with one name.

@@ -8,26 +8,27 @@ import (
 
 // Flags of an entry (section 2.2.1), with rsync's names.
 const (
-	flagTopDir       = 0x0001 // XMIT_TOP_DIR
-	flagSameMode     = 0x0002 // XMIT_SAME_MODE
-	flagSameRdev27   = 0x0004 // XMIT_SAME_RDEV_pre28
-	flagExtended     = 0x0004 // XMIT_EXTENDED_FLAGS
-	flagSameUID      = 0x0008 // XMIT_SAME_UID
-	flagSameGID      = 0x0010 // XMIT_SAME_GID
-	flagSameName     = 0x0020 // XMIT_SAME_NAME
-	flagLongName     = 0x0040 // XMIT_LONG_NAME
-	flagSameTime     = 0x0080 // XMIT_SAME_TIME
-	flagSameMajor    = 0x0100 // XMIT_SAME_RDEV_MAJOR, devices and specials
-	flagNoContent    = 0x0100 // XMIT_NO_CONTENT_DIR, directories
-	flagHlinked      = 0x0200 // XMIT_HLINKED
-	flagSameDev29    = 0x0400 // XMIT_SAME_DEV_pre30
-	flagUserName     = 0x0400 // XMIT_USER_NAME_FOLLOWS
-	flagMinor8       = 0x0800 // XMIT_RDEV_MINOR_8_pre30
-	flagGroupName    = 0x0800 // XMIT_GROUP_NAME_FOLLOWS
-	flagHlinkFirst   = 0x1000 // XMIT_HLINK_FIRST
-	flagEndWithError = 0x1000 // XMIT_IO_ERROR_ENDLIST
-	flagModNsec      = 0x2000 // XMIT_MOD_NSEC
-	flagSameAtime    = 0x4000 // XMIT_SAME_ATIME
+	flagTopDir       = 0x0001  // XMIT_TOP_DIR
+	flagSameMode     = 0x0002  // XMIT_SAME_MODE
+	flagSameRdev27   = 0x0004  // XMIT_SAME_RDEV_pre28
+	flagExtended     = 0x0004  // XMIT_EXTENDED_FLAGS
+	flagSameUID      = 0x0008  // XMIT_SAME_UID
+	flagSameGID      = 0x0010  // XMIT_SAME_GID
+	flagSameName     = 0x0020  // XMIT_SAME_NAME
+	flagLongName     = 0x0040  // XMIT_LONG_NAME
+	flagSameTime     = 0x0080  // XMIT_SAME_TIME
+	flagSameMajor    = 0x0100  // XMIT_SAME_RDEV_MAJOR, devices and specials
+	flagNoContent    = 0x0100  // XMIT_NO_CONTENT_DIR, directories
+	flagHlinked      = 0x0200  // XMIT_HLINKED
+	flagSameDev29    = 0x0400  // XMIT_SAME_DEV_pre30
+	flagUserName     = 0x0400  // XMIT_USER_NAME_FOLLOWS
+	flagMinor8       = 0x0800  // XMIT_RDEV_MINOR_8_pre30
+	flagGroupName    = 0x0800  // XMIT_GROUP_NAME_FOLLOWS
+	flagHlinkFirst   = 0x1000  // XMIT_HLINK_FIRST
+	flagEndWithError = 0x1000  // XMIT_IO_ERROR_ENDLIST
+	flagModNsec      = 0x2000  // XMIT_MOD_NSEC
+	flagSameAtime    = 0x4000  // XMIT_SAME_ATIME
+	flagBtimeIsMtime = 0x20000 // XMIT_CRTIME_EQ_MTIME
 )
 
 // item is an entry while it is being sent.
@@ -125,6 +126,9 @@ func (e *encoder) entry(prefix, base string, it *item, number, start int32) (lon
 	if v.Nsec() && in.Mtime.Nsec != 0 {
 		flags |= flagModNsec
 	}
+	if e.o.CRTimes && in.Btime == in.Mtime.Sec {
+		flags |= flagBtimeIsMtime
+	}
 	atime := e.o.ATimes && !in.IsDir()
 	if atime && v.ExtendedFlags() && in.Atime.Sec == e.atime {
 		flags |= flagSameAtime
@@ -188,6 +192,9 @@ func (e *encoder) fields(in *vfs.Info, it *item, flags uint32, atime bool, user,
 	}
 	if flags&flagModNsec != 0 {
 		e.w.Varint(int32(in.Mtime.Nsec))
+	}
+	if e.o.CRTimes && flags&flagBtimeIsMtime == 0 {
+		e.w.Varlong(in.Btime, 4)
 	}
 	if flags&flagSameMode == 0 {
 		e.w.Int(int32(in.Mode))

@@ -1,0 +1,47 @@
+package sshsrv
+
+import "sync"
+
+// seats counts what logged-in clients hold, in all and for each key.
+type seats struct {
+	total, perKey int
+
+	mu    sync.Mutex
+	taken int
+	byKey map[string]int // by fingerprint; nothing is kept for a key with none
+}
+
+func newSeats(total, perKey int) *seats {
+	return &seats{total: total, perKey: perKey, byKey: make(map[string]int)}
+}
+
+// take takes a seat for a key. Without one it says which limit was met: its name
+// and its number.
+func (s *seats) take(key AuthorizedKey) (limit string, max int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.taken >= s.total:
+		return "in all", s.total, false
+	case s.byKey[key.Fingerprint] >= s.perKey:
+		return "per key", s.perKey, false
+	}
+	s.taken++
+	s.byKey[key.Fingerprint]++
+	return "", 0, true
+}
+
+func (s *seats) leave(key AuthorizedKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken--
+	if s.byKey[key.Fingerprint]--; s.byKey[key.Fingerprint] == 0 {
+		delete(s.byKey, key.Fingerprint)
+	}
+}
+
+func (s *seats) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.taken
+}
