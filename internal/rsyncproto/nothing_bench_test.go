@@ -135,9 +135,9 @@ func (m madeUp) Lstat(p vfs.Path) (vfs.Info, error) {
 	return vfs.Info{Name: p.Base(), Mode: vfs.ModeDir | 0o755, Nlink: 2}, nil
 }
 
-func (m madeUp) ReadDir(p vfs.Path) ([]vfs.Info, error) {
+func (m madeUp) ReadDir(p vfs.Path, buf []vfs.Info) ([]vfs.Info, error) {
 	if p.IsRoot() {
-		return m.top, nil
+		return append(buf[:0], m.top...), nil
 	}
-	return m.files, nil
+	return append(buf[:0], m.files...), nil
 }

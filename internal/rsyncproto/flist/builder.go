@@ -19,6 +19,10 @@ const (
 	IOVanished = 2 // IOERR_VANISHED: exit code 24
 )
 
+// maxKept bounds the memory that is kept from one listing to the next, in
+// entries.
+const maxKept = 4096
+
 // slabSize is the number of entries that are allocated together.
 const slabSize = 128
 
@@ -32,6 +36,7 @@ type Builder struct {
 	list     *List
 	next     int32 // index of the first entry of the next list
 	slab     []Entry
+	infos    []vfs.Info // memory of the last listing
 	total    int64
 	ioError  int32
 	reported int32
@@ -262,7 +267,10 @@ func (b *Builder) contents(d *dir) ([]*Entry, error) {
 	if err := b.w.Err(); err != nil {
 		return nil, err
 	}
-	infos, err := b.o.FS.ReadDir(d.path)
+	infos, err := b.o.FS.ReadDir(d.path, b.infos)
+	if n := cap(infos); n > cap(b.infos) && n <= maxKept {
+		b.infos = infos
+	}
 	if err != nil {
 		b.dirProblem(d, err, len(infos) > 0)
 	}
