@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 
 	"rrserve/internal/rsyncproto/wire"
@@ -149,7 +150,7 @@ func errno(err error) int {
 // add sends one entry of d and keeps it. It returns nil if the entry cannot be
 // sent.
 func (b *Builder) add(d *dir, base string, it *item) *Entry {
-	in := &it.info
+	in := it.info
 	if len(d.name)+1+len(base) > maxName {
 		b.problem(NameTooLong, d.prefix()+base, nil)
 		return nil
@@ -274,6 +275,7 @@ func (b *Builder) contents(d *dir) ([]*Entry, error) {
 	if err != nil {
 		b.dirProblem(d, err, len(infos) > 0)
 	}
+	b.list.entries = slices.Grow(b.list.entries, len(infos))
 	var subs []*Entry
 	for i := range infos {
 		if e := b.child(d, &infos[i]); e != nil && e.isDir() && e.bits&noContent == 0 {
@@ -301,7 +303,7 @@ func (b *Builder) child(d *dir, in *vfs.Info) *Entry {
 		b.unreadableChild(d, in)
 		return nil
 	}
-	it := item{info: *in}
+	it := item{info: in}
 	if !b.follow(d, name, &it) {
 		return nil
 	}
@@ -364,7 +366,7 @@ func (b *Builder) follow(d *dir, base string, it *item) bool {
 		return true
 	}
 	in.Name = it.info.Name
-	it.info = in
+	it.info = &in
 	it.bits |= isFollowed
 	return true
 }
