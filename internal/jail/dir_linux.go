@@ -6,7 +6,6 @@ import (
 	"io"
 	"iter"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"unsafe"
@@ -80,7 +79,8 @@ func (h *dirHandle) fill() error {
 }
 
 // take moves up to want entries from the records to the list. All their names
-// share one string, which has nothing but them, and their attributes one array.
+// share one string, which has nothing but them, and their attributes one array,
+// or what a list that was given back has of both.
 func (h *dirHandle) take(list []os.FileInfo, want int) ([]os.FileInfo, error) {
 	size, count, length := span(h.rest, want)
 	if size == 0 {
@@ -89,18 +89,16 @@ func (h *dirHandle) take(list []os.FileInfo, want int) ([]os.FileInfo, error) {
 	records := h.rest[:size]
 	h.rest = h.rest[size:]
 	names := joinNames(records, length)
-	infos := make([]info, count)
-	list = slices.Grow(list, count)
+	list = withRoom(list, count)
 	err := h.use(func(fd int) error {
 		for name := range entries(records) {
-			i := &infos[0]
+			i := next(list)
 			i.name, names = names[:len(name)], names[len(name):]
 			err := uninterrupted(func() error { return statAt(fd, &name[0], unix.AT_SYMLINK_NOFOLLOW, i) })
 			if err != nil {
 				list = append(list, &broken{name: i.name, err: wrap(err)})
 				continue
 			}
-			infos = infos[1:]
 			list = append(list, i)
 		}
 		return nil

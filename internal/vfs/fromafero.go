@@ -41,6 +41,9 @@ type Flags struct {
 // with a method StatErr() error becomes an Info with Err set. The error number
 // of a failure is what the method Errno() int of an error in the chain returns.
 //
+// What Readdir of a directory returns is not used any more once it was handed to
+// a method Recycle([]fs.FileInfo) of its first entry, if it has one.
+//
 // What a base opens under Flags.Xattrs is an [XattrReader].
 //
 // A file opened in a base without Attrs is read by one reader at a time,
@@ -185,6 +188,11 @@ func appendEntries(infos []Info, dir Path, list []fs.FileInfo) (_ []Info, ok boo
 		infos = infos[:len(infos)+1]
 		if !infos[len(infos)-1].setEntry(dir, fi) {
 			return infos[:len(infos)-1], false
+		}
+	}
+	if len(list) > 0 {
+		if r, ok := list[0].(interface{ Recycle([]fs.FileInfo) }); ok {
+			r.Recycle(list)
 		}
 	}
 	return infos, true
