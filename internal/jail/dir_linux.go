@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dirBuffer is the room for one getdents64 call in bytes, about 2,000 entries
+// dirBuffer is the room for one getdents64 call in bytes, about 1,000 entries
 // with short names.
-const dirBuffer = 64 << 10
+const dirBuffer = 32 << 10
 
 var dirBuffers = sync.Pool{New: func() any { return new([dirBuffer]byte) }}
 

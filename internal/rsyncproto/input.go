@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The client's bytes are read ahead into this many buffers of this size, so
+// The client's bytes are read ahead into up to this many buffers of this size, so
 // that a client which writes before it reads is never held up, and so that
 // lists can be sent while nothing is asked.
 const (
@@ -39,12 +39,15 @@ func newInbox(r io.Reader, flush func() error) *inbox {
 }
 
 func (in *inbox) pump(r io.Reader) {
-	for i := 0; ; i++ {
+	for made := 0; ; {
 		var buf []byte
-		if i < inboxBuffers {
+		if len(in.empty) > 0 || made == inboxBuffers {
+			if buf = <-in.empty; buf == nil {
+				return // closed
+			}
+		} else {
 			buf = make([]byte, inboxSize)
-		} else if buf = <-in.empty; buf == nil {
-			return // closed
+			made++
 		}
 		n, err := r.Read(buf)
 		for n == 0 && err == nil {
