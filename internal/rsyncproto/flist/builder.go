@@ -1,10 +1,10 @@
 package flist
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"iter"
-	"slices"
 	"strings"
 
 	"rrserve/internal/rsyncproto/wire"
@@ -24,9 +24,6 @@ const (
 // entries.
 const maxKept = 4096
 
-// slabSize is the number of entries that are allocated together.
-const slabSize = 128
-
 // Builder sends file lists. It is used by one goroutine.
 type Builder struct {
 	o   Options
@@ -35,9 +32,11 @@ type Builder struct {
 	ctx context.Context
 
 	list     *List
-	next     int32 // index of the first entry of the next list
-	slab     []Entry
-	infos    []vfs.Info // memory of the last listing
+	next     int32                 // index of the first entry of the next list
+	order    func(a, b *Entry) int // in which entries are counted; nil: as sent
+	infos    []vfs.Info            // memory of the last listing
+	packed   []byte                // and of the last list
+	passing  Entry                 // the one being sent, unless it is a directory
 	total    int64
 	ioError  int32
 	reported int32
@@ -53,7 +52,10 @@ type Builder struct {
 
 // New returns a Builder that writes to w.
 func New(ctx context.Context, w *wire.Writer, o Options) *Builder {
-	b := &Builder{o: o, w: w, ctx: ctx}
+	b := &Builder{o: o, w: w, ctx: ctx, order: countingOrder(o.Version)}
+	if o.Encode != nil {
+		b.order = nil
+	}
 	b.enc = newEncoder(w, &b.o)
 	if o.Incremental {
 		b.next = 1
@@ -83,7 +85,9 @@ func (b *Builder) First(sources iter.Seq[Source]) (*List, error) {
 	return b.finish(true)
 }
 
-func (b *Builder) begin() { b.list = &List{Start: b.next} }
+func (b *Builder) begin() {
+	b.list = &List{Start: b.next, compare: b.order, sent: packed{data: b.packed[:0]}}
+}
 
 // finish ends the list on the wire and brings it into counting order.
 func (b *Builder) finish(first bool) (*List, error) {
@@ -105,11 +109,12 @@ func (b *Builder) finish(first bool) (*List, error) {
 	b.reported |= report
 
 	l := b.list
-	b.next = l.Start + int32(len(l.entries)) + 1
-	if b.o.Encode == nil {
-		l.seal(v)
-	}
+	b.next = l.Start + l.sent.n + 1
 	if b.o.Incremental {
+		if cap(l.sent.data) <= maxKept*packedSize {
+			b.packed = l.sent.data
+			l.sent.data = bytes.Clone(b.packed)
+		}
 		b.queue(l)
 	}
 	return l, b.w.Err()
@@ -148,7 +153,7 @@ func errno(err error) int {
 }
 
 // add sends one entry of d and keeps it. It returns nil if the entry cannot be
-// sent.
+// sent. Only directories outlive the next call.
 func (b *Builder) add(d *dir, base string, it *item) *Entry {
 	in := it.info
 	if len(d.name)+1+len(base) > maxName {
@@ -162,12 +167,11 @@ func (b *Builder) add(d *dir, base string, it *item) *Entry {
 			return nil
 		}
 	}
-	if len(b.slab) == 0 {
-		b.slab = make([]Entry, slabSize)
+	e := &b.passing
+	if in.IsDir() {
+		e = new(Entry)
 	}
-	e := &b.slab[0]
-	b.slab = b.slab[1:]
-	*e = Entry{dir: d, base: base, size: in.Size, mode: in.Mode, wire: int32(len(b.list.entries)), bits: it.bits}
+	*e = Entry{dir: d, base: base, size: in.Size, mode: in.Mode, wire: b.list.sent.n, bits: it.bits}
 	if in.Type() == vfs.ModeSymlink && b.o.Links && it.target == "" && !b.readTarget(e, it) {
 		return nil
 	}
@@ -182,7 +186,10 @@ func (b *Builder) add(d *dir, base string, it *item) *Entry {
 		b.total += in.Size
 	}
 	e.long = b.enc.entry(prefix, name, it, b.list.Start+e.wire, b.list.Start)
-	b.list.entries = append(b.list.entries, e)
+	b.list.sent.add(e)
+	if b.o.Incremental && in.IsDir() {
+		b.list.subdirs = append(b.list.subdirs, e)
+	}
 	return e
 }
 
@@ -275,7 +282,6 @@ func (b *Builder) contents(d *dir) ([]*Entry, error) {
 	if err != nil {
 		b.dirProblem(d, err, len(infos) > 0)
 	}
-	b.list.entries = slices.Grow(b.list.entries, len(infos))
 	var subs []*Entry
 	for i := range infos {
 		if e := b.child(d, &infos[i]); e != nil && e.isDir() && e.bits&noContent == 0 {
