@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 
 	"rrserve/internal/rsyncproto/wire"
@@ -34,12 +35,15 @@ type Builder struct {
 	list     *List
 	next     int32                 // index of the first entry of the next list
 	order    func(a, b *Entry) int // in which entries are counted; nil: as sent
-	infos    []vfs.Info            // memory of the last listing
-	packed   []byte                // and of the last list
-	passing  Entry                 // the one being sent, unless it is a directory
+	ahead    readAhead
+	infos    []vfs.Info // memory of the last listing
+	packed   []byte     // and of the last list
+	passing  Entry      // the one being sent, unless it is a directory
 	total    int64
 	ioError  int32
 	reported int32
+
+	waiting [][]*Entry // directories to be listed after the current one, innermost last
 
 	// incremental recursion
 	dirs    int32      // number of the next directory
@@ -52,7 +56,7 @@ type Builder struct {
 
 // New returns a Builder that writes to w.
 func New(ctx context.Context, w *wire.Writer, o Options) *Builder {
-	b := &Builder{o: o, w: w, ctx: ctx, order: countingOrder(o.Version)}
+	b := &Builder{o: o, w: w, ctx: ctx, order: countingOrder(o.Version), ahead: readAhead{fs: o.FS}}
 	if o.Encode != nil {
 		b.order = nil
 	}
@@ -62,6 +66,9 @@ func New(ctx context.Context, w *wire.Writer, o Options) *Builder {
 	}
 	return b
 }
+
+// Close waits for what is still being read ahead.
+func (b *Builder) Close() { b.ahead.close() }
 
 // TotalSize returns the sum of the sizes of all files and links sent.
 func (b *Builder) TotalSize() int64 { return b.total }
@@ -275,7 +282,7 @@ func (b *Builder) contents(d *dir) ([]*Entry, error) {
 	if err := b.w.Err(); err != nil {
 		return nil, err
 	}
-	infos, err := b.o.FS.ReadDir(d.path, b.infos)
+	infos, err := b.ahead.ReadDir(d.path, b.infos, b.upcoming)
 	if n := cap(infos); n > cap(b.infos) && n <= maxKept {
 		b.infos = infos
 	}
@@ -416,10 +423,31 @@ func (b *Builder) recurse(e *Entry) error {
 	if !b.o.Recurse {
 		return nil
 	}
-	for _, sub := range subs {
+	for i, sub := range subs {
+		b.waiting = append(b.waiting, subs[i+1:])
 		if err := b.recurse(sub); err != nil {
 			return err
 		}
+		b.waiting = b.waiting[:len(b.waiting)-1]
 	}
 	return nil
+}
+
+// upcoming yields the directories that are known to be listed after the current
+// one, in this order.
+func (b *Builder) upcoming(yield func(vfs.Path) bool) {
+	for _, level := range slices.Backward(b.waiting) {
+		for _, e := range level {
+			if !yield(e.Path()) {
+				return
+			}
+		}
+	}
+	for _, level := range slices.Backward(b.pending) {
+		for _, g := range level {
+			if e := g.entries[0]; e.bits&noContent == 0 && !yield(e.Path()) {
+				return
+			}
+		}
+	}
 }
