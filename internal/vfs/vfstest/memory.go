@@ -151,7 +151,7 @@ func (t *Memory) Lstat(p vfs.Path) (vfs.Info, error) {
 }
 
 // ReadDir implements vfs.FS.
-func (t *Memory) ReadDir(p vfs.Path) ([]vfs.Info, error) {
+func (t *Memory) ReadDir(p vfs.Path, buf []vfs.Info) ([]vfs.Info, error) {
 	n, err := t.resolve("readdir", p)
 	switch {
 	case err != nil:
@@ -161,7 +161,7 @@ func (t *Memory) ReadDir(p vfs.Path) ([]vfs.Info, error) {
 	case n.Errno != 0:
 		return nil, fail("readdir", p, n.Errno)
 	}
-	var list []vfs.Info
+	list := buf[:0]
 	for _, c := range n.children {
 		list = append(list, c.Info)
 	}
