@@ -207,6 +207,7 @@ func statAt(dir int, name *byte, flags int, i *info) error {
 	i.size = int64(st.Size)
 	i.msec, i.mnsec = st.Mtime.Sec, st.Mtime.Nsec
 	i.asec, i.ansec = st.Atime.Sec, st.Atime.Nsec
+	i.bsec = 0 // of whoever was in this memory before
 	if st.Mask&unix.STATX_BTIME != 0 {
 		i.bsec = st.Btime.Sec
 	}
