@@ -3,7 +3,7 @@
 // from both over loopback, the two taking turns in one run, and a table of
 // medians and ratios is printed (below 1: rrserve needs less).
 //
-//	go run ./bench                   the full table, less than ten minutes
+//	go run ./bench                   the full table, about fifteen minutes
 //	go run ./bench -scale 0.05       a quick look
 //	go run ./bench -run 'delta|text' some rows
 //

@@ -20,10 +20,10 @@ type row struct {
 	make func(src, old string) error
 	// hasOld says that each run begins with a copy of old as its destination.
 	hasOld bool
-	// same says that runs do not change the destination, so that all of them
-	// share one.
+	// same says that runs do not change the destination, so that all runs and
+	// clients share one.
 	same bool
-	// clients run at once, each with its own destination; 0 is 1.
+	// clients run at once; 0 is 1.
 	clients int
 	// times is how often a client runs in turn, to be measurable; the figures
 	// are divided by it; 0 is 1.
@@ -39,10 +39,10 @@ func rows(scale float64) []row {
 			name: "connect, nothing to do in 10 files", times: 20, same: true, hasOld: true, args: archive,
 			make: withCopy(func(src string) error { return rrtest.SmallFiles(src, 10) }),
 		},
-		{
-			name: fmt.Sprintf("nothing to do in %d files", n(100_000)), same: true, hasOld: true, args: archive,
-			make: withCopy(func(src string) error { return rrtest.SmallFiles(src, n(100_000)) }),
-		},
+		nothingToDo(n(10_000), 1),
+		nothingToDo(n(100_000), 1),
+		nothingToDo(n(1_000_000), 1),
+		nothingToDo(n(20_000), 20),
 		{
 			name: fmt.Sprintf("first copy of %d small files", n(50_000)), args: archive,
 			make: func(src, _ string) error { return rrtest.SmallFiles(src, n(50_000)) },
@@ -69,6 +69,19 @@ func rows(scale float64) []row {
 			},
 		},
 	}
+}
+
+// nothingToDo is a number of clients that have all files already.
+func nothingToDo(files, clients int) row {
+	r := row{
+		name: fmt.Sprintf("nothing to do in %d files", files), same: true, hasOld: true, args: []string{"-a"},
+		clients: clients,
+		make:    withCopy(func(src string) error { return rrtest.SmallFiles(src, files) }),
+	}
+	if clients > 1 {
+		r.name = fmt.Sprintf("%d clients, %s", clients, r.name)
+	}
+	return r
 }
 
 // withCopy builds src, and old as a copy with the same times.

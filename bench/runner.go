@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -85,7 +86,7 @@ func (b *runner) once(r row, side int, dir string, check bool) (usage, error) {
 // destinations makes one destination for each client.
 func destinations(r row, dir string) ([]string, error) {
 	if r.same {
-		return []string{dir + "/old"}, nil
+		return slices.Repeat([]string{dir + "/old"}, max(1, r.clients)), nil
 	}
 	var dsts []string
 	for i := range max(1, r.clients) {

@@ -209,7 +209,7 @@ func (argvTree) Lstat(p vfs.Path) (vfs.Info, error) {
 	return info, nil
 }
 
-func (s argvTree) ReadDir(p vfs.Path) ([]vfs.Info, error) {
+func (s argvTree) ReadDir(p vfs.Path, _ []vfs.Info) ([]vfs.Info, error) {
 	if info, err := s.Lstat(p); err != nil || !info.IsDir() || strings.Count(p.String(), "/") >= 4 {
 		return nil, errArgvNone
 	}

@@ -40,7 +40,7 @@ var options = [...]string{
 	"--checksum-choice=md5", "--checksum-choice=none,xxh3", "--checksum-choice=sha1", "--checksum-choice=xxh64", "--iconv=iso-8859-1",
 	"--iconv=gb18030", "--munge-links", "--list-only", "--no-inc-recursive", "--files-from=-", "--files-from=srv/names", "--timeout=60",
 	"--compress-level=1", "--checksum-seed=-1", "--open-noatime", "--no-relative", "--no-l", "--no-timeout", "--no-r", "--protocol=31",
-	"--protocol=28", "--safe-links", "-N", "--remove-source-files",
+	"--protocol=28", "--safe-links", "-N", "--remove-source-files", "--fake-super",
 }
 
 // maxPicks bounds the options of a dialogue.
@@ -83,7 +83,7 @@ func (d *dialogue) conversation() conversation {
 	if err != nil {
 		return c
 	}
-	d.attributes, d.xattrs = pull.ACLs || pull.Xattrs > 0, pull.Xattrs > 0
+	d.attributes, d.xattrs = pull.ACLs || pull.Xattrs > 0 || pull.FakeSuper, pull.Xattrs > 0
 	var b bytes.Buffer
 	if pull.Secluded {
 		for _, word := range append(words[1:], ".", d.args, "") {
@@ -302,6 +302,8 @@ var dialogues = []dialogue{
 	{caps: 0xff, picks: pick("-r", "-c", "--checksum-choice=md5", "--inplace"), args: "srv/tree/x/", steps: []byte{4, 2, 200, 9, 10, 14, 4, 3, 255, 0, 100, 14}},
 	{caps: 0xff, picks: pick("-r", "-z", "-XX", "-A"), args: "ax/ x2/", steps: []byte{1, 2, 1, 3, 1, 4, 1, 5, 9, 0x80, 2, 2, 1, 1}},
 	{caps: 0xff, picks: pick("-r", "-z"), args: "srv/tree/x/", steps: []byte{0, 0, 0, 0, 0, 0, 10, 1, 2, 3, 4, 5, 12, 2}},
+	{caps: 0xff, picks: pick("-r", "-l", "-D", "-o", "-g", "--fake-super", "-A", "-X"), args: "fake/ srv/tree/e/", steps: []byte{1, 2, 1, 3, 1, 4, 1, 5}},
+	{caps: 0xff, picks: pick("-r", "-L", "-D", "--fake-super"), args: "fake/ fake/link fake/file/ fake-bad", steps: []byte{1, 3}},
 	{caps: 0xff, picks: pick("-r", "--remove-source-files"), args: "."},
 	{caps: 0xff, picks: pick("-r", "-l", "-A", "-vv", "-o", "-g"), args: "srv/tree/e/", steps: []byte{1, 1, 1, 2, 1, 3, 1, 4, 1, 5, 1, 6, 1, 7, 1, 8}},
 	{caps: 0xff, picks: pick("-r", "-l", "-X", "--iconv=iso-8859-1", "-x", "-k"), args: "srv/tree/e/ srv/tree/e/mounted/f"},

@@ -110,8 +110,8 @@ func (s inside) Lstat(p vfs.Path) (vfs.Info, error) {
 	return info, err
 }
 
-func (s inside) ReadDir(p vfs.Path) ([]vfs.Info, error) {
-	infos, err := s.FS.ReadDir(p)
+func (s inside) ReadDir(p vfs.Path, buf []vfs.Info) ([]vfs.Info, error) {
+	infos, err := s.FS.ReadDir(p, buf)
 	for _, info := range infos {
 		s.check(p, info)
 	}

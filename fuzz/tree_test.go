@@ -110,6 +110,19 @@ func memoryTree() *vfstest.Memory {
 	} {
 		t.Add("srv/tree/e/"+name, vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755}, Xattrs: attrs})
 	}
+	t.Add("fake", vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755}})
+	t.Add("fake-bad", vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755}})
+	for name, stat := range map[string]string{
+		"fake/file": "100640 0,0 1000:1000", "fake/link": "120777 0,0 0:0", "fake/device": "20644 1,3 0:0", "fake/fifo": "10600 0,0 5:6", "fake/dir": "40755 0,0 7:8",
+		"fake-bad/file": "none",
+	} {
+		n := vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o600}, Data: []byte("file"), Xattrs: map[string][]byte{"user.rsync.%stat": []byte(stat)}}
+		if name == "fake/dir" {
+			n.Info.Mode, n.Data = vfs.ModeDir|0o700, nil
+		}
+		t.Add(name, n)
+	}
+	t.Add("fake/unreadable", vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o600}, Xattrs: map[string][]byte{"user.rsync.%stat": nil}})
 	for name, target := range map[string]string{"to-nothing": "", "far": strings.Repeat("t", 5000), "bytes": "\xe9", "cut": "a\xc3"} {
 		t.Add("srv/tree/e/"+name, vfstest.Node{Info: vfs.Info{Mode: vfs.ModeSymlink | 0o777}, Target: target})
 	}

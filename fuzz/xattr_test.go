@@ -84,7 +84,7 @@ func FuzzFakeStat(f *testing.F) {
 		tree := vfstest.NewMemory()
 		raw = tree.Add("f", vfstest.Node{Info: raw, Data: []byte("text"), Xattrs: map[string][]byte{fakesuper.Attr: append([]byte{}, value...)}}).Info
 		fake := fakesuper.New(tree)
-		list, err := fake.ReadDir(vfs.Root())
+		list, err := fake.ReadDir(vfs.Root(), nil)
 		if err != nil || len(list) != 1 {
 			t.Fatal(list, err)
 		}

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # What can be measured of docs/threat-model.md: runs each test that the page names,
-# ssh-audit against the server, systemd's judgement of the units, and
-# govulncheck. Goes through all parts before it fails.
+# rrserve check-sandbox on this machine, ssh-audit against the server, systemd's
+# judgement of the units, and govulncheck. Goes through all parts before it fails.
 #
-#   packaging/audit.sh [tests] [ssh] [units] [vulnerabilities]
+#   packaging/audit.sh [tests] [sandbox] [ssh] [units] [vulnerabilities]
 #   packaging/audit.sh judge <REPORT     only judge a report of ssh-audit
 #
 # GOVULNDB=URL, for example file:///DIR, is a vulnerability database in place of
@@ -48,6 +48,18 @@ tests() {
 	return $rc
 }
 
+# served DIR makes a directory that whoever the server becomes may read, and the
+# server beside it.
+served() {
+	chmod 0755 "$1" && mkdir "$1/root" && CGO_ENABLED=0 $go build -o "$1/rrserve" ./cmd/rrserve
+}
+
+sandbox() (
+	dir=$(mktemp -d)
+	trap 'rm -rf "$dir"' EXIT
+	served "$dir" && "$dir/rrserve" check-sandbox --sandbox required --root "$dir/root"
+)
+
 # explained prints the findings of ssh-audit that are no faults, as regular
 # expressions, each with its reason.
 explained() {
@@ -82,11 +94,11 @@ ssh() (
 	dir=$(mktemp -d)
 	pid=
 	trap 'if [ -n "$pid" ]; then kill "$pid"; fi; rm -rf "$dir"' EXIT
-	CGO_ENABLED=0 $go build -o "$dir/rrserve" ./cmd/rrserve &&
+	served "$dir" &&
 		ssh-keygen -q -t ed25519 -N '' -f "$dir/ed25519" &&
 		ssh-keygen -q -t rsa -b 3072 -N '' -f "$dir/rsa" || exit 1
 	for ciphers in aes128-gcm@openssh.com,aes256-gcm@openssh.com chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com; do
-		"$dir/rrserve" --root "$dir" --authorized-key "$dir/ed25519.pub" --listen 127.0.0.1:0 \
+		"$dir/rrserve" --root "$dir/root" --authorized-key "$dir/ed25519.pub" --listen 127.0.0.1:0 \
 			--host-key "$dir/ed25519" --host-key "$dir/rsa" --ciphers "$ciphers" 2>"$dir/log" &
 		pid=$!
 		port=
@@ -130,9 +142,9 @@ if [ "${1-}" = judge ]; then
 	exit
 fi
 failed=
-[ $# -gt 0 ] || set -- tests ssh units vulnerabilities
+[ $# -gt 0 ] || set -- tests sandbox ssh units vulnerabilities
 for part; do
-	case $part in tests | ssh | units | vulnerabilities) ;; *) say "no part $part"; exit 2 ;; esac
+	case $part in tests | sandbox | ssh | units | vulnerabilities) ;; *) say "no part $part"; exit 2 ;; esac
 	echo "== $part"
 	"$part" || failed="$failed $part"
 done

@@ -173,6 +173,7 @@ func TestDaemonRefusals(t *testing.T) {
 			t.Errorf("%s: want exit %d and %q:\n%v", c.line, c.code, c.text, res)
 		}
 	}
+	s.Stop() // what became of a session is logged after its client has gone
 	for _, want := range []string{"code=E-DAEMON", "code=E-RO", "code=E-OPTION", "code=E-PATH"} {
 		if !strings.Contains(s.Log(), want) {
 			t.Errorf("no %s in the log", want)

@@ -56,7 +56,7 @@ func TestFakeSuper(t *testing.T) {
 	for _, c := range fakeCommands {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f.compare(t, fakeCommand(c), "rsync")
+			f.compare(t, fakeCommand(c), defaultClient)
 		})
 	}
 }
@@ -92,7 +92,7 @@ func TestFakeSuperUnprivileged(t *testing.T) {
 	for _, line := range []string{"-ai FAKE rr: DST/", "-aiHAX FAKE rr: DST/", "-aiA --no-i-r FAKE rr: DST/", "-ai --protocol=29 FAKE rr: DST/"} {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()
-			f.compare(t, fakeCommand(command{line: line}), "rsync")
+			f.compare(t, fakeCommand(command{line: line}), defaultClient)
 		})
 	}
 }

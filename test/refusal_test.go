@@ -101,7 +101,9 @@ func TestOtherKey(t *testing.T) {
 	check(t, rrtest.NewKey(key))
 	dst := rrtest.TempDir(t)
 	res := rrtest.Run(t, s.WithKey(t, key), dst, "-a", "rr:")
-	if res.Code != 255 || !strings.Contains(res.Stderr, "Permission denied (publickey)") {
+	// ssh's status, or that of a broken stream where rsync saw its end first: with
+	// sshd too it is now one, now the other.
+	if res.Code != 255 && res.Code != 12 || !strings.Contains(res.Stderr, "Permission denied (publickey)") {
 		t.Error(res)
 	}
 }

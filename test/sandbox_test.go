@@ -132,6 +132,7 @@ func TestRootReplaced(t *testing.T) {
 	if res.Code == 0 || !strings.Contains(res.Stderr, "rrserve: the served directory cannot be opened, see the server's log") {
 		t.Error(res)
 	}
+	s.Stop() // what became of a session is logged after its client has gone
 	if !strings.Contains(s.Log(), "if another directory is there than at the start, restart the server") {
 		t.Errorf("the log does not say what to do:\n%s", s.Log())
 	}

@@ -106,7 +106,7 @@ func benchReadDir(b *testing.B, fsys vfs.FS) {
 	p := vfstest.P(b, "list")
 	defer cpu(b)()
 	for b.Loop() {
-		if list, err := fsys.ReadDir(p); len(list) != listed || err != nil {
+		if list, err := fsys.ReadDir(p, nil); len(list) != listed || err != nil {
 			b.Fatal(len(list), err)
 		}
 	}

@@ -34,7 +34,7 @@ func TestBtimes(t *testing.T) {
 		}
 		must(t, root.Close())
 		fsys := view(t, c.dir, c.kind)
-		list, err := fsys.ReadDir(vfs.Root())
+		list, err := fsys.ReadDir(vfs.Root(), nil)
 		must(t, err)
 		for _, in := range list {
 			var want unix.Statx_t

@@ -66,11 +66,11 @@ func testDenied(t *testing.T, fsys vfs.FS, kind jail.Backend) {
 	if _, err := fsys.Lstat(vfstest.P(t, "unreadable")); err != nil {
 		t.Error(err)
 	}
-	_, err = fsys.ReadDir(vfstest.P(t, "closed"))
+	_, err = fsys.ReadDir(vfstest.P(t, "closed"), nil)
 	wantDenied("closed", err)
 	_, err = fsys.Lstat(vfstest.P(t, "closed/file"))
 	wantDenied("closed/file", err)
-	list, err := fsys.ReadDir(vfstest.P(t, "names-only"))
+	list, err := fsys.ReadDir(vfstest.P(t, "names-only"), nil)
 	if kind == jail.OSRoot { // which opens nothing in a directory it may not search
 		wantDenied("names-only", err)
 		return

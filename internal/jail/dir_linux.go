@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"iter"
 	"os"
+	"strings"
 	"sync"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// dirBuffer is the room for one getdents64 call in bytes, about 2,000 entries
+// dirBuffer is the room for one getdents64 call in bytes, about 1,000 entries
 // with short names.
-const dirBuffer = 64 << 10
+const dirBuffer = 32 << 10
 
 var dirBuffers = sync.Pool{New: func() any { return new([dirBuffer]byte) }}
 
@@ -23,6 +26,7 @@ type dirHandle struct {
 	reading sync.Mutex
 	buf     *[dirBuffer]byte // from dirBuffers, nil before and after the reading
 	rest    []byte           // records of buf not taken yet
+	ended   bool             // there are no more
 }
 
 func (h *dirHandle) Read([]byte) (int, error)          { return 0, errno{unix.EISDIR} }
@@ -54,6 +58,9 @@ func (h *dirHandle) readdir(n int) (list []os.FileInfo, err error) {
 
 // fill reads the next records, io.EOF when there are none.
 func (h *dirHandle) fill() error {
+	if h.ended {
+		return h.use(func(int) error { return io.EOF })
+	}
 	if h.buf == nil {
 		h.buf = dirBuffers.Get().(*[dirBuffer]byte)
 	}
@@ -61,7 +68,7 @@ func (h *dirHandle) fill() error {
 	err := h.use(func(fd int) (err error) { n, err = unix.Getdents(fd, h.buf[:]); return err })
 	h.rest = h.buf[:max(n, 0)]
 	if err == nil && n <= 0 {
-		err = io.EOF
+		h.ended, err = true, io.EOF
 	}
 	if err != nil { // the reading is over
 		h.rest = nil
@@ -72,54 +79,76 @@ func (h *dirHandle) fill() error {
 }
 
 // take moves up to want entries from the records to the list. All their names
-// share one string and their attributes one array.
+// share one string, which has nothing but them, and their attributes one array,
+// or what a list that was given back has of both.
 func (h *dirHandle) take(list []os.FileInfo, want int) ([]os.FileInfo, error) {
-	size, count := span(h.rest, want)
+	size, count, length := span(h.rest, want)
 	if size == 0 {
 		return list, errno{unix.EIO}
 	}
 	records := h.rest[:size]
 	h.rest = h.rest[size:]
-	text := string(records)
-	infos := make([]info, count)
-	for len(records) > 0 {
-		at, length, next := record(records)
-		at += len(text) - len(records)
-		records = records[next:]
-		name := text[at : at+length]
-		if name == "." || name == ".." {
-			continue
+	names := joinNames(records, length)
+	list = withRoom(list, count)
+	err := h.use(func(fd int) error {
+		for name := range entries(records) {
+			i := next(list)
+			i.name, names = names[:len(name)], names[len(name):]
+			err := uninterrupted(func() error { return statAt(fd, &name[0], unix.AT_SYMLINK_NOFOLLOW, i) })
+			if err != nil {
+				list = append(list, &broken{name: i.name, err: wrap(err)})
+				continue
+			}
+			list = append(list, i)
 		}
-		i := &infos[0]
-		err := h.use(func(fd int) error {
-			return stat(fd, name, unix.AT_SYMLINK_NOFOLLOW, i)
-		})
-		if err != nil {
-			list = append(list, &broken{name: name, err: err})
-			continue
-		}
-		infos = infos[1:]
-		i.name = name
-		list = append(list, i)
-	}
-	return list, nil
+		return nil
+	})
+	return list, err
 }
 
-// span returns the size and the number of the leading whole records that hold
-// up to want entries, not counting "." and "..".
-func span(records []byte, want int) (size, count int) {
+// entries yields the names in well-formed records, but for "." and "..". Behind
+// each name there is a NUL.
+func entries(records []byte) iter.Seq[[]byte] {
+	return func(yield func(name []byte) bool) {
+		for len(records) > 0 {
+			at, length, next := record(records)
+			name := records[at : at+length]
+			records = records[next:]
+			if string(name) != "." && string(name) != ".." && !yield(name) {
+				return
+			}
+		}
+	}
+}
+
+// joinNames returns the names in the records, which have that many bytes
+// together, one behind the other.
+func joinNames(records []byte, length int) string {
+	var b strings.Builder
+	b.Grow(length)
+	for name := range entries(records) {
+		b.Write(name)
+	}
+	return b.String()
+}
+
+// span returns the size of the leading whole records that hold up to want
+// entries, not counting "." and "..", the number of these entries, and the sum of
+// the lengths of their names.
+func span(records []byte, want int) (size, count, length int) {
 	for size < len(records) && count < want {
-		at, length, next := record(records[size:])
+		at, n, next := record(records[size:])
 		if next == 0 {
 			break
 		}
-		name := records[size+at : size+at+length]
+		name := records[size+at : size+at+n]
 		if string(name) != "." && string(name) != ".." {
 			count++
+			length += n
 		}
 		size += next
 	}
-	return size, count
+	return size, count, length
 }
 
 // record finds the name in the first of the records and the start of the next;
@@ -153,19 +182,32 @@ func statFD(fd int, name string) (*info, error) {
 	return i, nil
 }
 
-// stat describes name in the directory dir. statx(2) has the same layout and
-// 64-bit times on every architecture, and is older than openat2.
+// stat describes name in the directory dir.
 func stat(dir int, name string, flags int, i *info) error {
+	p, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return err
+	}
+	return statAt(dir, p, flags, i)
+}
+
+// statAt is stat for a name as the kernel reads it, of which name is the first
+// byte and a NUL follows the last: getdents64 writes such names. statx(2) has
+// the same layout and 64-bit times on every architecture, and is older than
+// openat2.
+func statAt(dir int, name *byte, flags int, i *info) error {
 	var st unix.Statx_t
 	// AT_NO_AUTOMOUNT is what stat(2) does. The time of creation costs nothing:
 	// it stands beside the others.
-	err := unix.Statx(dir, name, flags|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st)
-	if err != nil {
-		return err
+	_, _, no := unix.Syscall6(unix.SYS_STATX, uintptr(dir), uintptr(unsafe.Pointer(name)),
+		uintptr(flags|unix.AT_NO_AUTOMOUNT), unix.STATX_BASIC_STATS|unix.STATX_BTIME, uintptr(unsafe.Pointer(&st)), 0)
+	if no != 0 {
+		return no
 	}
 	i.size = int64(st.Size)
 	i.msec, i.mnsec = st.Mtime.Sec, st.Mtime.Nsec
 	i.asec, i.ansec = st.Atime.Sec, st.Atime.Nsec
+	i.bsec = 0 // of whoever was in this memory before
 	if st.Mask&unix.STATX_BTIME != 0 {
 		i.bsec = st.Btime.Sec
 	}

@@ -31,26 +31,27 @@ func TestSpan(t *testing.T) {
 	unterminated = unterminated[:24]
 	unterminated[16] = 24
 	for _, c := range []struct {
-		name        string
-		records     []byte
-		want        int
-		size, count int
+		name                string
+		records             []byte
+		want                int
+		size, count, length int
 	}{
-		{"none", nil, 10, 0, 0},
-		{"dots", join(dirent(".", 1), dirent("..", 1)), 10, 48, 0},
-		{"three dots", dirent("...", 1), 10, 24, 1},
-		{"inode 0", dirent("a", 0), 10, 24, 1},
-		{"all", join(dirent(".", 1), dirent("a", 1), dirent("b", 1)), 10, 72, 2},
-		{"wanted", join(dirent("a", 1), dirent("b", 1), dirent("c", 1)), 2, 48, 2},
-		{"before the broken", join(dirent("a", 1), broken), 10, 24, 1},
-		{"broken", broken, 10, 0, 0},
-		{"endless", endless, 10, 0, 0},
-		{"unterminated", unterminated, 10, 0, 0},
-		{"short", dirent("a", 1)[:18], 10, 0, 0},
-		{"no name", dirent("", 1), 10, 0, 0},
+		{"none", nil, 10, 0, 0, 0},
+		{"dots", join(dirent(".", 1), dirent("..", 1)), 10, 48, 0, 0},
+		{"three dots", dirent("...", 1), 10, 24, 1, 3},
+		{"inode 0", dirent("a", 0), 10, 24, 1, 1},
+		{"all", join(dirent(".", 1), dirent("a", 1), dirent("b", 1)), 10, 72, 2, 2},
+		{"wanted", join(dirent("a", 1), dirent("b", 1), dirent("c", 1)), 2, 48, 2, 2},
+		{"before the broken", join(dirent("a", 1), broken), 10, 24, 1, 1},
+		{"broken", broken, 10, 0, 0, 0},
+		{"endless", endless, 10, 0, 0, 0},
+		{"unterminated", unterminated, 10, 0, 0, 0},
+		{"short", dirent("a", 1)[:18], 10, 0, 0, 0},
+		{"no name", dirent("", 1), 10, 0, 0, 0},
 	} {
-		if size, count := span(c.records, c.want); size != c.size || count != c.count {
-			t.Errorf("%s: size %d count %d, want %d %d", c.name, size, count, c.size, c.count)
+		size, count, length := span(c.records, c.want)
+		if size != c.size || count != c.count || length != c.length {
+			t.Errorf("%s: size %d count %d length %d, want %d %d %d", c.name, size, count, length, c.size, c.count, c.length)
 		}
 	}
 }

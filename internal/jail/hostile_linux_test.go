@@ -48,7 +48,7 @@ func TestMagicLinks(t *testing.T) {
 			wantRefused(t, name, err)
 			_, err = fsys.Open(p)
 			wantRefused(t, name, err)
-			_, err = fsys.ReadDir(p)
+			_, err = fsys.ReadDir(p, nil)
 			wantRefused(t, name, err)
 		}
 	})
@@ -208,7 +208,7 @@ func TestRaceInside(t *testing.T) {
 		}()
 		followed, refused := 0, 0
 		for time.Now().Before(stop) {
-			list, err := fsys.ReadDir(vfstest.P(t, "dir"))
+			list, err := fsys.ReadDir(vfstest.P(t, "dir"), nil)
 			if err == nil && list[0].Name != "dir" {
 				followed++
 			}
@@ -286,7 +286,7 @@ func (r *racer) readDir(t *testing.T) {
 		vfstest.P(t, "dir"), vfstest.P(t, "dir").Follow(), vfstest.P(t, "dir/sub"), vfstest.P(t, "link/sub"),
 		vfstest.P(t, "other/absolute").Follow(), vfstest.P(t, "other/through").Follow(),
 	} {
-		list, err := r.fs.ReadDir(p)
+		list, err := r.fs.ReadDir(p, nil)
 		if !r.count(err) {
 			continue
 		}
@@ -348,7 +348,7 @@ func TestNoLeak(t *testing.T) {
 		for _, name := range []string{"/", "dir", "file", "fifo", "up", "no", "file/x", "absolute", "absolute/up", "absolute/no"} {
 			for _, p := range []vfs.Path{vfstest.P(t, name), vfstest.P(t, name).Follow()} {
 				fsys.Lstat(p)
-				fsys.ReadDir(p)
+				fsys.ReadDir(p, nil)
 				fsys.Readlink(p)
 				if f, err := fsys.Open(p); err == nil {
 					must(t, f.Close())

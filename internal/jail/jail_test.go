@@ -115,7 +115,7 @@ func TestPinned(t *testing.T) {
 			if got := vfstest.Content(t, fsys, vfstest.P(t, "which")); got != want {
 				t.Errorf("content %q, want %q", got, want)
 			}
-			if infos, err := fsys.ReadDir(vfs.Root()); len(infos) != 1 || err != nil {
+			if infos, err := fsys.ReadDir(vfs.Root(), nil); len(infos) != 1 || err != nil {
 				t.Errorf("root lists %v, %v", infos, err)
 			}
 		}

@@ -118,7 +118,7 @@ func linksLast(name string) bool {
 func sees(t *testing.T, fsys vfs.FS, p vfs.Path, isDir bool) {
 	t.Helper()
 	if isDir {
-		if list, err := fsys.ReadDir(p); err != nil || len(list) == 0 {
+		if list, err := fsys.ReadDir(p, nil); err != nil || len(list) == 0 {
 			t.Errorf("ReadDir(%q): %d entries, %v", p, len(list), err)
 		}
 		return

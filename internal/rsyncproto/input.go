@@ -2,7 +2,7 @@ package rsyncproto
 
 import "io"
 
-// The client's bytes are read ahead into this many buffers of this size, so
+// The client's bytes are read ahead into up to this many buffers of this size, so
 // that a client which writes before it reads is never held up, and so that
 // lists can be sent while nothing is asked.
 const (
@@ -42,12 +42,15 @@ func (in *inbox) pump(r io.Reader) {
 			close(in.full)
 		}
 	}()
-	for i := 0; ; i++ {
+	for made := 0; ; {
 		var buf []byte
-		if i < inboxBuffers {
+		if len(in.empty) > 0 || made == inboxBuffers {
+			if buf = <-in.empty; buf == nil {
+				return // closed
+			}
+		} else {
 			buf = make([]byte, inboxSize)
-		} else if buf = <-in.empty; buf == nil {
-			return // closed
+			made++
 		}
 		n, err := r.Read(buf)
 		for n == 0 && err == nil {

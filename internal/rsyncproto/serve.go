@@ -174,6 +174,9 @@ func Serve(ctx context.Context, c Config) Result {
 		if s.in != nil {
 			s.in.close()
 		}
+		if s.list != nil {
+			s.list.Close()
+		}
 	}()
 	return s.finish(s.run())
 }

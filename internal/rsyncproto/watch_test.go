@@ -20,9 +20,9 @@ type slowFS struct {
 	delay time.Duration
 }
 
-func (s slowFS) ReadDir(p vfs.Path) ([]vfs.Info, error) {
+func (s slowFS) ReadDir(p vfs.Path, buf []vfs.Info) ([]vfs.Info, error) {
 	time.Sleep(s.delay)
-	return s.FS.ReadDir(p)
+	return s.FS.ReadDir(p, buf)
 }
 
 // timedWriter records when something was written.

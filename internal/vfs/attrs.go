@@ -18,8 +18,7 @@ type Attrs interface {
 
 // set fills i with what fi tells; the name comes from the caller.
 func (i *Info) set(name string, fi fs.FileInfo) {
-	i.Name = name
-	i.Size = fi.Size()
+	*i = Info{Name: name, Size: fi.Size()}
 	a, ok := fi.(Attrs)
 	if !ok {
 		t := fi.ModTime()

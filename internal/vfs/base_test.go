@@ -125,7 +125,7 @@ func TestReadDirAnswers(t *testing.T) {
 		{"no name", []listing{{list(info{name: ""}), nil}}, []vfs.Info{}, vfs.EIO},
 	} {
 		base := &scripted{file: scriptedFile{info: dir, lists: c.lists}}
-		got, err := vfs.FromAfero(base, vfs.Flags{}).ReadDir(vfstest.P(t, "dir"))
+		got, err := vfs.FromAfero(base, vfs.Flags{}).ReadDir(vfstest.P(t, "dir"), nil)
 		if diff := cmp.Diff(c.want, got, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s:\n%s", c.name, diff)
 		}
@@ -152,7 +152,7 @@ func TestBrokenEntry(t *testing.T) {
 		info:  info{"dir", fs.ModeDir},
 		lists: []listing{{[]fs.FileInfo{broken{info{name: "b"}, numbered(73)}}, nil}},
 	}}
-	got, err := vfs.FromAfero(base, vfs.Flags{}).ReadDir(vfstest.P(t, "dir"))
+	got, err := vfs.FromAfero(base, vfs.Flags{}).ReadDir(vfstest.P(t, "dir"), nil)
 	if err != nil || len(got) != 1 {
 		t.Fatalf("ReadDir = %+v, %v", got, err)
 	}
@@ -223,10 +223,10 @@ func TestFlags(t *testing.T) {
 	fsys := vfs.FromAfero(base, vfs.Flags{NoFollow: 1, NoAtime: 2})
 	p := vfstest.P(t, "x")
 	fsys.Open(p)
-	fsys.ReadDir(p)
+	fsys.ReadDir(p, nil)
 	fsys.Lstat(p)
 	fsys.Open(p.Follow())
-	fsys.ReadDir(p.Follow())
+	fsys.ReadDir(p.Follow(), nil)
 	fsys.Lstat(p.Follow())
 	fsys.Open(p.NoAtime())
 	fsys.Open(p.Follow().NoAtime())

@@ -41,6 +41,9 @@ type Flags struct {
 // with a method StatErr() error becomes an Info with Err set. The error number
 // of a failure is what the method Errno() int of an error in the chain returns.
 //
+// What Readdir of a directory returns is not used any more once it was handed to
+// a method Recycle([]fs.FileInfo) of its first entry, if it has one.
+//
 // What a base opens under Flags.Xattrs is an [XattrReader].
 //
 // A file opened in a base without Attrs is read by one reader at a time,
@@ -151,7 +154,7 @@ func (f *aferoFS) open(op string, p Path) (afero.File, fs.FileInfo, error) {
 	return h, fi, nil
 }
 
-func (f *aferoFS) ReadDir(p Path) ([]Info, error) {
+func (f *aferoFS) ReadDir(p Path, buf []Info) ([]Info, error) {
 	h, fi, err := f.open("readdir", p)
 	if err != nil {
 		return nil, err
@@ -160,38 +163,36 @@ func (f *aferoFS) ReadDir(p Path) ([]Info, error) {
 	if !fi.IsDir() {
 		return nil, &Error{Op: "readdir", Path: p, Errno: ENOTDIR, Err: errNotDir}
 	}
-	var chunks [][]Info
+	infos := buf[:0]
 	for {
 		list, err := h.Readdir(readdirChunk)
-		infos, ok := entries(p, list)
-		chunks = append(chunks, infos)
+		var ok bool
+		infos, ok = appendEntries(infos, p, list)
 		switch {
 		case !ok:
-			return join(chunks), &Error{Op: "readdir", Path: p, Errno: EIO, Err: ErrName}
+			return infos, &Error{Op: "readdir", Path: p, Errno: EIO, Err: ErrName}
 		case err == io.EOF || err == nil && len(list) == 0:
-			return join(chunks), nil
+			return infos, nil
 		case err != nil:
-			return join(chunks), newError("readdir", p, err)
+			return infos, newError("readdir", p, err)
 		}
 	}
 }
 
-// join makes one slice of the chunks of a listing, of which the last is often
-// empty. Two copies of each Info are less than a growing slice makes.
-func join(chunks [][]Info) []Info {
-	if len(chunks) <= 2 && len(chunks[len(chunks)-1]) == 0 {
-		return chunks[0]
+// appendEntries appends what describes the entries of the directory dir, up to
+// the first whose name is none that a directory can hold; ok is false when there
+// is one.
+func appendEntries(infos []Info, dir Path, list []fs.FileInfo) (_ []Info, ok bool) {
+	infos = slices.Grow(infos, len(list))
+	for _, fi := range list {
+		infos = infos[:len(infos)+1]
+		if !infos[len(infos)-1].setEntry(dir, fi) {
+			return infos[:len(infos)-1], false
+		}
 	}
-	return slices.Concat(chunks...)
-}
-
-// entries describes the entries of the directory dir, up to the first whose
-// name is none that a directory can hold; ok is false when there is one.
-func entries(dir Path, list []fs.FileInfo) (infos []Info, ok bool) {
-	infos = make([]Info, len(list))
-	for i, fi := range list {
-		if !infos[i].setEntry(dir, fi) {
-			return infos[:i], false
+	if len(list) > 0 {
+		if r, ok := list[0].(interface{ Recycle([]fs.FileInfo) }); ok {
+			r.Recycle(list)
 		}
 	}
 	return infos, true

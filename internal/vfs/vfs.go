@@ -19,11 +19,13 @@ type FS interface {
 	// Lstat describes the object that p names.
 	Lstat(p Path) (Info, error)
 	// ReadDir lists the directory p without "." and "..", in directory order
-	// (not sorted). An entry that was listed but could not be examined is
-	// present with Info.Err set and only its name valid. A read error in the
-	// middle comes together with the entries read so far. The names may share
-	// memory: strings.Clone the few that outlive the listing.
-	ReadDir(p Path) ([]Info, error)
+	// (not sorted). It puts the entries into the memory of buf, whatever is
+	// there, as far as that is enough; buf may be nil. An entry that was listed
+	// but could not be examined is present with Info.Err set and only its name
+	// valid. A read error in the middle comes together with the entries read so
+	// far. The names may share memory: strings.Clone the few that outlive the
+	// listing.
+	ReadDir(p Path, buf []Info) ([]Info, error)
 	// Readlink returns the text of the symbolic link p, unresolved. It never
 	// follows p.
 	Readlink(p Path) (string, error)

@@ -14,7 +14,7 @@ import (
 func TestFS(t *testing.T) {
 	want := map[string]string{
 		"Lstat":    "func(vfs.Path) (vfs.Info, error)",
-		"ReadDir":  "func(vfs.Path) ([]vfs.Info, error)",
+		"ReadDir":  "func(vfs.Path, []vfs.Info) ([]vfs.Info, error)",
 		"Readlink": "func(vfs.Path) (string, error)",
 		"Open":     "func(vfs.Path) (*vfs.File, error)",
 		"Xattrs":   "func(vfs.Path) (*vfs.Xattrs, error)",

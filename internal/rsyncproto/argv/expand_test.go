@@ -147,7 +147,7 @@ func (e endless) Lstat(p vfs.Path) (vfs.Info, error) {
 	return vfs.Info{}, errNone
 }
 
-func (e endless) ReadDir(p vfs.Path) ([]vfs.Info, error) { return e, nil }
+func (e endless) ReadDir(p vfs.Path, _ []vfs.Info) ([]vfs.Info, error) { return e, nil }
 
 func TestExpandLimits(t *testing.T) {
 	tooMany := refuse(1, CodeLimit, "the arguments stand for more than 100000 names or 33554432 bytes of them")
@@ -222,7 +222,7 @@ func (broken) Lstat(p vfs.Path) (vfs.Info, error) {
 	return vfs.Info{}, errNone
 }
 
-func (broken) ReadDir(p vfs.Path) ([]vfs.Info, error) {
+func (broken) ReadDir(p vfs.Path, _ []vfs.Info) ([]vfs.Info, error) {
 	if p.IsRoot() {
 		return []vfs.Info{{Name: "b", Err: errNone}, {Name: "ad", Mode: vfs.ModeDir}}, errNone
 	}

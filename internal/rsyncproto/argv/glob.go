@@ -12,7 +12,7 @@ type Lister interface {
 	// Lstat describes an object; see vfs.FS.
 	Lstat(p vfs.Path) (vfs.Info, error)
 	// ReadDir lists a directory without "." and ".."; see vfs.FS.
-	ReadDir(p vfs.Path) ([]vfs.Info, error)
+	ReadDir(p vfs.Path, buf []vfs.Info) ([]vfs.Info, error)
 }
 
 // part is one component of a word with wildcards, and the slashes behind it.
@@ -72,7 +72,7 @@ func (g *globber) readDir(prefix string, p part, rest []part) error {
 	if err != nil {
 		return nil
 	}
-	entries, _ := g.tree.ReadDir(dir.Follow())
+	entries, _ := g.tree.ReadDir(dir.Follow(), nil)
 	if err := g.budget.compare(len(entries) + 1); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (d dirTree) Lstat(p vfs.Path) (vfs.Info, error) {
 	return vfs.Info{Name: p.Base(), Mode: fi.Sys().(*syscall.Stat_t).Mode}, nil
 }
 
-func (d dirTree) ReadDir(p vfs.Path) ([]vfs.Info, error) {
+func (d dirTree) ReadDir(p vfs.Path, _ []vfs.Info) ([]vfs.Info, error) {
 	if !p.Follows() {
 		if fi, err := os.Lstat(d.path(p)); err != nil || !fi.IsDir() {
 			return nil, err

@@ -60,8 +60,8 @@ func (t *Tree) Lstat(p vfs.Path) (vfs.Info, error) {
 }
 
 // ReadDir implements vfs.FS.
-func (t *Tree) ReadDir(dir vfs.Path) ([]vfs.Info, error) {
-	list, err := t.FS.ReadDir(dir)
+func (t *Tree) ReadDir(dir vfs.Path, buf []vfs.Info) ([]vfs.Info, error) {
+	list, err := t.FS.ReadDir(dir, buf)
 	for i := range list {
 		in := &list[i]
 		if in.Err != nil {

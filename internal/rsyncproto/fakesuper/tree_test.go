@@ -86,7 +86,7 @@ func TestTree(t *testing.T) {
 		"dir": {Mode: vfs.ModeDir | 0o1777, UID: 7, GID: 8}, "fifo": {Mode: vfs.ModeFIFO | 0o600},
 		"real": {Mode: vfs.ModeSymlink | 0o777}, "corrupt": {Mode: raw}, "long": {Mode: raw}, "secret": {Mode: raw},
 	}
-	list, err := fake.ReadDir(vfs.Root())
+	list, err := fake.ReadDir(vfs.Root(), nil)
 	if err != nil || len(list) != len(want) {
 		t.Fatal(list, err)
 	}

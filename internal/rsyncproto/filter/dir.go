@@ -61,8 +61,17 @@ func (l *List) Top(src Source, root string) *Dir {
 // are not sent either; with implied directories it is then asked again of the
 // last of these. Nothing below an excluded directory is to be looked at.
 func (d *Dir) Excluded(name string, isDir bool) bool {
-	s := subject{name: name, base: name[strings.LastIndexByte(name, '/')+1:], isDir: isDir}
+	s := newSubject(name)
+	s.isDir = isDir
 	return d.excludes(&s)
+}
+
+// ExcludedIn is Excluded for the object with the transfer name prefix + base,
+// where prefix is "" or ends in a slash. The name is only put together for a
+// rule that needs more than the last component.
+func (d *Dir) ExcludedIn(prefix, base string, isDir bool) bool {
+	s := subject{prefix: prefix, base: base, isDir: isDir}
+	return len(d.list.rules) > 0 && d.excludes(&s)
 }
 
 func (d *Dir) excludes(s *subject) bool {
@@ -83,7 +92,8 @@ type Decision struct {
 
 // Decide is Excluded together with the reason; it reports whether there is one.
 func (d *Dir) Decide(name string, isDir bool) (Decision, bool) {
-	s := subject{name: name, base: name[strings.LastIndexByte(name, '/')+1:], isDir: isDir}
+	s := newSubject(name)
+	s.isDir = isDir
 	r, in := d.decide(d.list.rules, &s)
 	switch {
 	case r == nil:
@@ -104,16 +114,30 @@ func (d *Dir) HasXattrRules() bool { return d.xattrs }
 // ExcludedXattr reports whether the rules leave out the extended attribute
 // with this name, such as "user.x".
 func (d *Dir) ExcludedXattr(name string) bool {
-	s := subject{name: name, base: name[strings.LastIndexByte(name, '/')+1:], xattr: true}
+	s := newSubject(name)
+	s.xattr = true
 	return d.excludes(&s)
 }
 
-// subject is a name being checked.
+// subject is a name being checked: prefix and base behind one another.
 type subject struct {
-	name, base string
-	full       string // the absolute name without leading slash; made when first needed
-	isDir      bool
-	xattr      bool
+	prefix, base string
+	whole        string // the name; made when first needed
+	full         string // the absolute name without leading slash; made when first needed
+	isDir        bool
+	xattr        bool
+}
+
+func newSubject(name string) subject {
+	i := strings.LastIndexByte(name, '/') + 1
+	return subject{prefix: name[:i], base: name[i:], whole: name}
+}
+
+func (s *subject) name() string {
+	if s.whole == "" {
+		s.whole = s.prefix + s.base
+	}
+	return s.whole
 }
 
 // decide evaluates rules in order and returns the first that applies, nil if
@@ -156,13 +180,13 @@ func (d *Dir) matches(r *rule, s *subject) bool {
 	case r.flags.has(absolute):
 		return r.match(d.absolute(s), s.isDir)
 	default:
-		return r.match(s.name, s.isDir)
+		return r.match(s.name(), s.isDir)
 	}
 }
 
 func (d *Dir) absolute(s *subject) string {
 	if s.full == "" {
-		s.full = d.prefix + s.name
+		s.full = d.prefix + s.name()
 	}
 	return s.full
 }
@@ -171,7 +195,7 @@ func (d *Dir) absolute(s *subject) string {
 // is there.
 func (d *Dir) below(dir string, s *subject) (string, bool) {
 	if inside, ok := strings.CutPrefix(dir, d.prefix); ok {
-		return strings.CutPrefix(s.name, inside)
+		return strings.CutPrefix(s.name(), inside)
 	}
 	return strings.CutPrefix(d.absolute(s), dir)
 }

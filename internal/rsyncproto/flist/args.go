@@ -26,7 +26,7 @@ func (b *Builder) source(p place) error {
 		return err
 	}
 	d := way[len(way)-1]
-	it := item{info: info}
+	it := item{info: &info}
 	if !b.wanted(d, base, p, &it) {
 		return nil
 	}
@@ -230,5 +230,5 @@ func (b *Builder) implied(d *dir, base string) {
 		b.problem(LinkStat, p.String(), err)
 		return
 	}
-	b.add(d, base, &item{info: info, bits: isImplied | noContent | isFollowed})
+	b.add(d, base, &item{info: &info, bits: isImplied | noContent | isFollowed})
 }

@@ -26,7 +26,7 @@ type xattr struct {
 // entry can be sent.
 func (b *Builder) attributes(e *Entry, it *item) bool {
 	it.access, it.inherit = acl.Empty(), acl.Empty()
-	in := &it.info
+	in := it.info
 	acls := b.o.ACLs && in.Type() != vfs.ModeSymlink
 	if !b.preserved(in) || !acls && b.o.Xattrs == 0 || b.enc.sentLink(in) {
 		return true

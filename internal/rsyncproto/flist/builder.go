@@ -1,10 +1,12 @@
 package flist
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 
 	"rrserve/internal/rsyncproto/wire"
@@ -20,8 +22,9 @@ const (
 	IOVanished = 2 // IOERR_VANISHED: exit code 24
 )
 
-// slabSize is the number of entries that are allocated together.
-const slabSize = 128
+// maxKept bounds the memory that is kept from one listing to the next, in
+// entries.
+const maxKept = 4096
 
 // Builder sends file lists. It is used by one goroutine.
 type Builder struct {
@@ -31,12 +34,18 @@ type Builder struct {
 	ctx context.Context
 
 	list     *List
-	next     int32 // index of the first entry of the next list
-	slab     []Entry
+	next     int32                 // index of the first entry of the next list
+	order    func(a, b *Entry) int // in which entries are counted; nil: as sent
+	ahead    readAhead
+	infos    []vfs.Info // memory of the last listing
+	packed   []byte     // and of the last list
+	passing  Entry      // the one being sent, unless it is a directory
 	total    int64
 	ioError  int32
 	reported int32
 	err      error // the first of Options.Report
+
+	waiting [][]*Entry // directories to be listed after the current one, innermost last
 
 	// incremental recursion
 	dirs    int32      // number of the next directory
@@ -49,13 +58,19 @@ type Builder struct {
 
 // New returns a Builder that writes to w.
 func New(ctx context.Context, w *wire.Writer, o Options) *Builder {
-	b := &Builder{o: o, w: w, ctx: ctx}
+	b := &Builder{o: o, w: w, ctx: ctx, order: countingOrder(o.Version), ahead: readAhead{fs: o.FS}}
+	if o.Encode != nil {
+		b.order = nil
+	}
 	b.enc = newEncoder(w, &b.o)
 	if o.Incremental {
 		b.next = 1
 	}
 	return b
 }
+
+// Close waits for what is still being read ahead.
+func (b *Builder) Close() { b.ahead.close() }
 
 // TotalSize returns the sum of the sizes of all files and links sent.
 func (b *Builder) TotalSize() int64 { return b.total }
@@ -79,7 +94,9 @@ func (b *Builder) First(sources iter.Seq[Source]) (*List, error) {
 	return b.finish(true)
 }
 
-func (b *Builder) begin() { b.list = &List{Start: b.next} }
+func (b *Builder) begin() {
+	b.list = &List{Start: b.next, compare: b.order, sent: packed{data: b.packed[:0]}}
+}
 
 // finish ends the list on the wire and brings it into counting order.
 func (b *Builder) finish(first bool) (*List, error) {
@@ -106,11 +123,12 @@ func (b *Builder) finish(first bool) (*List, error) {
 	b.reported |= report
 
 	l := b.list
-	b.next = l.Start + int32(len(l.entries)) + 1
-	if b.o.Encode == nil {
-		l.seal(v)
-	}
+	b.next = l.Start + l.sent.n + 1
 	if b.o.Incremental {
+		if cap(l.sent.data) <= maxKept*packedSize {
+			b.packed = l.sent.data
+			l.sent.data = bytes.Clone(b.packed)
+		}
 		b.queue(l)
 	}
 	return l, b.w.Err()
@@ -151,9 +169,9 @@ func errno(err error) int {
 }
 
 // add sends one entry of d and keeps it. It returns nil if the entry cannot be
-// sent.
+// sent. Only directories outlive the next call.
 func (b *Builder) add(d *dir, base string, it *item) *Entry {
-	in := &it.info
+	in := it.info
 	if len(d.name)+1+len(base) > maxName {
 		b.problem(NameTooLong, d.prefix()+base, nil)
 		return nil
@@ -165,12 +183,11 @@ func (b *Builder) add(d *dir, base string, it *item) *Entry {
 			return nil
 		}
 	}
-	if len(b.slab) == 0 {
-		b.slab = make([]Entry, slabSize)
+	e := &b.passing
+	if in.IsDir() {
+		e = new(Entry)
 	}
-	e := &b.slab[0]
-	b.slab = b.slab[1:]
-	*e = Entry{dir: d, base: base, size: in.Size, mode: in.Mode, wire: int32(len(b.list.entries)), bits: it.bits}
+	*e = Entry{dir: d, base: base, size: in.Size, mode: in.Mode, wire: b.list.sent.n, bits: it.bits}
 	if in.Type() == vfs.ModeSymlink && b.o.Links && it.target == "" && !b.readTarget(e, it) {
 		return nil
 	}
@@ -185,7 +202,10 @@ func (b *Builder) add(d *dir, base string, it *item) *Entry {
 		b.total += in.Size
 	}
 	e.long = b.enc.entry(prefix, name, it, b.list.Start+e.wire, b.list.Start)
-	b.list.entries = append(b.list.entries, e)
+	b.list.sent.add(e)
+	if b.o.Incremental && in.IsDir() {
+		b.list.subdirs = append(b.list.subdirs, e)
+	}
 	return e
 }
 
@@ -271,7 +291,10 @@ func (b *Builder) contents(d *dir) ([]*Entry, error) {
 	if err := cmp.Or(b.err, b.w.Err()); err != nil {
 		return nil, err
 	}
-	infos, err := b.o.FS.ReadDir(d.path)
+	infos, err := b.ahead.ReadDir(d.path, b.infos, b.upcoming)
+	if n := cap(infos); n > cap(b.infos) && n <= maxKept {
+		b.infos = infos
+	}
 	if err != nil {
 		b.dirProblem(d, err, len(infos) > 0)
 	}
@@ -305,7 +328,7 @@ func (b *Builder) child(d *dir, in *vfs.Info) *Entry {
 		b.unreadableChild(d, in)
 		return nil
 	}
-	it := item{info: *in}
+	it := item{info: in}
 	if !b.follow(d, name, &it) {
 		return nil
 	}
@@ -368,7 +391,7 @@ func (b *Builder) follow(d *dir, base string, it *item) bool {
 		return true
 	}
 	in.Name = it.info.Name
-	it.info = in
+	it.info = &in
 	it.bits |= isFollowed
 	return true
 }
@@ -412,10 +435,31 @@ func (b *Builder) recurse(e *Entry) error {
 	if !b.o.Recurse {
 		return nil
 	}
-	for _, sub := range subs {
+	for i, sub := range subs {
+		b.waiting = append(b.waiting, subs[i+1:])
 		if err := b.recurse(sub); err != nil {
 			return err
 		}
+		b.waiting = b.waiting[:len(b.waiting)-1]
 	}
 	return nil
+}
+
+// upcoming yields the directories that are known to be listed after the current
+// one, in this order.
+func (b *Builder) upcoming(yield func(vfs.Path) bool) {
+	for _, level := range slices.Backward(b.waiting) {
+		for _, e := range level {
+			if !yield(e.Path()) {
+				return
+			}
+		}
+	}
+	for _, level := range slices.Backward(b.pending) {
+		for _, g := range level {
+			if e := g.entries[0]; e.bits&noContent == 0 && !yield(e.Path()) {
+				return
+			}
+		}
+	}
 }

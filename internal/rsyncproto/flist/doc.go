@@ -3,7 +3,9 @@
 // entries, and incremental recursion (docs/how-it-works.md, "The file list").
 //
 // A [Builder] walks the sources and sends each entry as it meets it; what it
-// keeps of an entry is what a later request needs. A [List] answers "entry i".
+// keeps of an entry is what a later request needs, packed into its name and
+// about 6 bytes. A [List] answers "entry i": the first such question unpacks and
+// sorts it, and a client that has everything already asks none.
 package flist
 
 import (

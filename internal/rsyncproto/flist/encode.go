@@ -33,7 +33,7 @@ const (
 
 // item is an entry while it is being sent.
 type item struct {
-	info   vfs.Info
+	info   *vfs.Info
 	target string // of a symbolic link
 	sum    []byte // of a regular file with -c
 	bits   uint8  // isTop, noContent, isImplied
@@ -69,7 +69,7 @@ type encoder struct {
 	dev29  uint64 // protocols 28 and 29, device of the last hard link
 
 	users, groups *idNames
-	links         map[inode]hardLink
+	links         map[inode]*hardLink
 	attrs         attrEncoder
 }
 
@@ -77,7 +77,7 @@ func newEncoder(w *wire.Writer, o *Options) *encoder {
 	return &encoder{
 		w: w, o: o,
 		users: newIDNames(o.UserName), groups: newIDNames(o.GroupName),
-		links: map[inode]hardLink{},
+		links: map[inode]*hardLink{},
 	}
 }
 
@@ -90,25 +90,24 @@ func (e *encoder) numbersLinks(in *vfs.Info) bool {
 // entry sends one entry. number is the index it has in sending order, start
 // that of its list's first entry. The result is Entry.long.
 func (e *encoder) entry(prefix, base string, it *item, number, start int32) (long int32) {
-	in := &it.info
+	in := it.info
 	v := e.o.Version
 	e.next = append(append(e.next[:0], prefix...), base...)
 	shared := sharedPrefix(e.name, e.next)
 	suffix := e.next[shared:]
 
 	flags := e.dirFlags(it)
-	var link hardLink
-	id := inode{in.Dev, in.Ino}
+	attrs := new(sentAttrs)
+	var link *hardLink
 	again := false
-	hlinked := e.numbersLinks(in)
-	if hlinked {
-		if link, again = e.links[id]; again {
+	if e.numbersLinks(in) {
+		if link, again = e.link(in, number); again {
 			in = &link.info // what the client will copy
 		} else {
-			link = hardLink{number: number, info: *in}
 			flags |= flagHlinkFirst
 		}
 		flags |= flagHlinked
+		attrs = &link.attrs
 	}
 
 	if shared > 0 {
@@ -164,19 +163,27 @@ func (e *encoder) entry(prefix, base string, it *item, number, start int32) (lon
 	e.w.Write(suffix)
 
 	abbreviated := false
-	if hlinked && again {
+	if again {
 		e.w.Varint(link.number)
 		abbreviated = link.number >= start
 	}
 	if !abbreviated {
 		e.fields(in, it, flags, atime, user, group, hasRdev, device, oldLink)
 	}
-	e.attrFields(in, it, &link.attrs, again)
-	if hlinked && !again {
-		e.links[id] = link
-	}
+	e.attrFields(in, it, attrs, again)
 	e.remember(in, device)
-	return link.attrs.long
+	return attrs.long
+}
+
+// link returns what is known of the inode of in, which is listed as number, and
+// whether it was listed before.
+func (e *encoder) link(in *vfs.Info, number int32) (l *hardLink, again bool) {
+	id := inode{in.Dev, in.Ino}
+	if l, again = e.links[id]; !again {
+		l = &hardLink{number: number, info: *in}
+		e.links[id] = l
+	}
+	return l, again
 }
 
 // fields sends what stands behind the name (section 2.2, from field 6 on).

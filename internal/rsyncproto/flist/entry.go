@@ -12,21 +12,25 @@ import (
 type dir struct {
 	path   vfs.Path
 	name   string      // transfer name; "" at the top, "/" above absolute names
+	before string      // see prefix; made when first needed
 	filter *filter.Dir // rules in force inside
 	dev    uint64      // device of the source argument, for -x
 }
 
 // prefix is what stands in front of the entries' base names.
 func (d *dir) prefix() string {
-	if d.name == "" || d.name == "/" {
+	switch {
+	case d.name == "" || d.name == "/":
 		return d.name
+	case d.before == "":
+		d.before = d.name + "/"
 	}
-	return d.name + "/"
+	return d.before
 }
 
 // excluded reports whether the rules leave out the entry base of d.
 func (d *dir) excluded(base string, isDir bool) bool {
-	return d.filter.Excluded(d.transferName(base), isDir)
+	return d.filter.ExcludedIn(strings.TrimPrefix(d.prefix(), "/"), base, isDir)
 }
 
 // transferName is the transfer name of the entry base of d as rules know it.
@@ -149,6 +153,9 @@ func component(s string) (first, rest string) {
 func (e *Entry) isItem() bool { return !e.isDir() || e.base == "." }
 
 func compareLast(a, b *Entry) int {
+	if !a.isDir() && !b.isDir() { // the most common case
+		return strings.Compare(a.base, b.base)
+	}
 	ai, bi := a.isItem(), b.isItem()
 	switch {
 	case ai && bi:

@@ -31,15 +31,13 @@ func TestOrder(t *testing.T) {
 		{28, "!d/|!d/x|-d/|-d/x|./|.hid|Foo/|Foo/x|Z|foo/|foo |foo!|foo-bar/|foo-bar/x|foo.d/|foo.d/x|foo/a|foo/sub/|foo/sub/x|foo/x|foo/z|foo0|foobar/|foobar/x|fop|z|~|é/|é/x|ê"},
 	} {
 		want := strings.Split(c.want, "|")
-		l := &List{}
+		l := &List{compare: countingOrder(c.v)}
 		for _, i := range rand.New(rand.NewPCG(1, 2)).Perm(len(want)) {
-			e := named(want[i])
-			e.wire = int32(len(l.entries))
-			l.entries = append(l.entries, e)
+			l.sent.add(named(want[i]))
 		}
-		l.seal(c.v)
 		var got []string
-		for _, e := range l.entries {
+		for i := range l.Len() {
+			e := l.Entry(int32(i))
 			name := e.Name()
 			if e.isDir() {
 				name += "/"
@@ -53,13 +51,11 @@ func TestOrder(t *testing.T) {
 }
 
 func TestOrderKeepsEqualNames(t *testing.T) {
-	l := &List{}
+	l := &List{compare: countingOrder(32)}
 	for i := range 20 {
-		e := named([]string{"b", "a"}[i%2])
-		e.wire = int32(i)
-		l.entries = append(l.entries, e)
+		l.sent.add(named([]string{"b", "a"}[i%2]))
 	}
-	l.seal(32)
+	l.unpack()
 	for i, e := range l.entries[1:] {
 		if p := l.entries[i]; p.Name() == e.Name() && p.wire > e.wire {
 			t.Fatalf("entry %d sent before %d counts after it", e.wire, p.wire)

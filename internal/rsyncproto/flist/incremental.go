@@ -22,14 +22,16 @@ type numbered struct {
 // queue numbers the directories of a list and plans their lists, which come
 // depth first in sorted order (section 2.5.3).
 func (b *Builder) queue(l *List) {
-	var dirs []numbered
-	for _, e := range l.entries {
-		if e.isDir() {
-			dirs = append(dirs, numbered{e, b.dirs})
-			b.dirs++
-		}
+	if l.compare != nil {
+		slices.SortFunc(l.subdirs, l.compare)
 	}
-	if b.o.Encode != nil { // the entries are in the order sent
+	var dirs []numbered
+	for _, e := range l.subdirs {
+		dirs = append(dirs, numbered{e, b.dirs})
+		b.dirs++
+	}
+	l.subdirs = nil
+	if l.compare == nil { // the entries are in the order sent
 		slices.SortStableFunc(dirs, func(x, y numbered) int { return compare(x.Entry, y.Entry) })
 	}
 	var groups []*group

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"io"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -199,24 +200,24 @@ func (w *Writer) Int(v int32) {
 
 // Varint appends a varint.
 func (w *Writer) Varint(v int32) {
-	w.room(5)
-	w.buf = appendVarnum(w.buf, uint64(uint32(v)), 1, 4)
+	w.room(varnumRoom)
+	w.buf = appendVarnum(w.buf, uint64(uint32(v)), 1)
 }
 
 // Varlong appends a varlong of at least m bytes.
 func (w *Writer) Varlong(v int64, m int) {
-	w.room(9)
-	w.buf = appendVarnum(w.buf, uint64(v), m, 8)
+	w.room(varnumRoom)
+	w.buf = appendVarnum(w.buf, uint64(v), m)
 }
 
-// appendVarnum appends v with at least m and at most w value bytes. The high
-// bits of the first byte count the bytes beyond m; the most significant value
-// byte moves in with them when it fits.
-func appendVarnum(p []byte, v uint64, m, w int) []byte {
-	n := w
-	for n > m && byte(v>>(8*(n-1))) == 0 {
-		n--
-	}
+// varnumRoom is the room in bytes that appendVarnum works in, whatever it uses.
+const varnumRoom = 9
+
+// appendVarnum appends v with at least m value bytes. The high bits of the first
+// byte count the bytes beyond m; the most significant value byte moves in with
+// them when it fits.
+func appendVarnum(p []byte, v uint64, m int) []byte {
+	n := max(m, (bits.Len64(v)+7)/8)
 	top := byte(v >> (8 * (n - 1)))
 	extra := n - m
 	// extra one-bits, a zero bit, and what is left for the value.
@@ -226,10 +227,7 @@ func appendVarnum(p []byte, v uint64, m, w int) []byte {
 	} else {
 		p = append(p, ^byte(0xff>>(extra+1)))
 	}
-	for i := range n {
-		p = append(p, byte(v>>(8*i)))
-	}
-	return p
+	return binary.LittleEndian.AppendUint64(p, v)[:len(p)+n]
 }
 
 // Longint appends the 64-bit number of protocols below 30.

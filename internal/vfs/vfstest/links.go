@@ -63,8 +63,8 @@ func (s *suite) sameThrough(t *testing.T, p, want vfs.Path, info vfs.Info) {
 		}
 		return
 	}
-	a, err := s.fs.ReadDir(p)
-	b, err2 := s.fs.ReadDir(want)
+	a, err := s.fs.ReadDir(p, nil)
+	b, err2 := s.fs.ReadDir(want, nil)
 	if err != nil || err2 != nil || len(a) != len(b) {
 		t.Errorf("ReadDir(%q): %d entries, %v; ReadDir(%q): %d entries, %v", p, len(a), err, want, len(b), err2)
 	}
@@ -99,7 +99,7 @@ func (s *suite) testOutside(t *testing.T) {
 		p := P(t, name).Follow()
 		_, err := s.fs.Lstat(p)
 		wantError(t, err, "lstat", p, number)
-		_, err = s.fs.ReadDir(p)
+		_, err = s.fs.ReadDir(p, nil)
 		wantError(t, err, "readdir", p, number)
 		_, err = s.fs.Open(p)
 		wantError(t, err, "open", p, number)
@@ -120,7 +120,7 @@ func (s *suite) testNoFollow(t *testing.T) {
 		p := P(t, e.Name)
 		_, err := s.fs.Open(p)
 		wantError(t, err, "open", p, vfs.ELOOP)
-		_, err = s.fs.ReadDir(p)
+		_, err = s.fs.ReadDir(p, nil)
 		wantError(t, err, "readdir", p, vfs.ELOOP)
 	}
 }
@@ -130,7 +130,7 @@ func (s *suite) testSpecial(t *testing.T) {
 	for _, p := range []vfs.Path{P(t, "fifo"), P(t, "fifo").Follow(), P(t, "to-fifo").Follow()} {
 		_, err := s.fs.Open(p)
 		wantError(t, err, "open", p, vfs.EINVAL)
-		_, err = s.fs.ReadDir(p)
+		_, err = s.fs.ReadDir(p, nil)
 		wantError(t, err, "readdir", p, vfs.EINVAL, vfs.ENOTDIR)
 	}
 }

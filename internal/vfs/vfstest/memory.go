@@ -101,10 +101,10 @@ const maxLinks = 40
 func (t *Memory) resolve(op string, p vfs.Path) (*Node, error) {
 	links := 0
 	stack := []*Node{&t.root}
-	rest := strings.Split(strings.TrimPrefix(p.String(), "/"), "/")
-	for len(rest) > 0 {
-		part := rest[0]
-		rest = rest[1:]
+	rest := strings.TrimPrefix(p.String(), "/")
+	for more := true; more; {
+		var part string
+		part, rest, more = strings.Cut(rest, "/")
 		here := stack[len(stack)-1]
 		switch {
 		case part == "" || part == ".":
@@ -122,14 +122,18 @@ func (t *Memory) resolve(op string, p vfs.Path) (*Node, error) {
 		if n == nil {
 			return nil, fail(op, p, vfs.ENOENT)
 		}
-		if n.Info.Type() == vfs.ModeSymlink && (len(rest) > 0 || p.Follows()) {
+		if n.Info.Type() == vfs.ModeSymlink && (more || p.Follows()) {
 			if links++; links > maxLinks {
 				return nil, fail(op, p, vfs.ELOOP)
 			}
 			if strings.HasPrefix(n.Target, "/") {
 				return nil, fail(op, p, vfs.EXDEV)
 			}
-			rest = append(strings.Split(n.Target, "/"), rest...)
+			if more {
+				rest = n.Target + "/" + rest
+			} else {
+				rest, more = n.Target, true
+			}
 			continue
 		}
 		stack = append(stack, n)
@@ -147,7 +151,7 @@ func (t *Memory) Lstat(p vfs.Path) (vfs.Info, error) {
 }
 
 // ReadDir implements vfs.FS.
-func (t *Memory) ReadDir(p vfs.Path) ([]vfs.Info, error) {
+func (t *Memory) ReadDir(p vfs.Path, buf []vfs.Info) ([]vfs.Info, error) {
 	n, err := t.resolve("readdir", p)
 	switch {
 	case err != nil:
@@ -157,7 +161,7 @@ func (t *Memory) ReadDir(p vfs.Path) ([]vfs.Info, error) {
 	case n.Errno != 0:
 		return nil, fail("readdir", p, n.Errno)
 	}
-	var list []vfs.Info
+	list := buf[:0]
 	for _, c := range n.children {
 		list = append(list, c.Info)
 	}

@@ -126,9 +126,13 @@ func (s *suite) testReadDir(t *testing.T) {
 			want["/"+e.Name] = nil
 		}
 	}
+	used := slices.Repeat([]vfs.Info{{ // by another listing
+		Name: "x", Mode: 1, Size: 2, Mtime: vfs.Time{Sec: 3, Nsec: 4}, Atime: vfs.Time{Sec: 5, Nsec: 6},
+		UID: 7, GID: 8, Nlink: 9, Dev: 10, Ino: 11, RdevMajor: 12, RdevMinor: 13, Err: errors.New("14"),
+	}}, 5)
 	for name := range want {
 		d := P(t, name)
-		infos, err := s.fs.ReadDir(d)
+		infos, err := s.fs.ReadDir(d, used)
 		if err != nil {
 			t.Error(err)
 			continue
@@ -241,7 +245,7 @@ func (s *suite) wantErrors(t *testing.T, p vfs.Path, number ...int) {
 	t.Helper()
 	_, err := s.fs.Lstat(p)
 	wantError(t, err, "lstat", p, number...)
-	_, err = s.fs.ReadDir(p)
+	_, err = s.fs.ReadDir(p, nil)
 	wantError(t, err, "readdir", p, number...)
 	_, err = s.fs.Open(p)
 	wantError(t, err, "open", p, number...)
@@ -290,7 +294,7 @@ func (s *suite) wantNoXattrs(t *testing.T, p vfs.Path, number ...int) {
 }
 
 func (s *suite) testNotDirectory(t *testing.T) {
-	infos, err := s.fs.ReadDir(P(t, "file"))
+	infos, err := s.fs.ReadDir(P(t, "file"), nil)
 	wantError(t, err, "readdir", P(t, "file"), vfs.ENOTDIR)
 	if len(infos) != 0 {
 		t.Errorf("a file lists %v", infos)
@@ -329,7 +333,7 @@ func (s *suite) testConcurrent(t *testing.T) {
 		wg.Go(func() {
 			for i := range 200 {
 				s.fs.Lstat(paths[i%len(paths)])
-				if infos, err := s.fs.ReadDir(paths[0]); err != nil || len(infos) != len(odd) {
+				if infos, err := s.fs.ReadDir(paths[0], nil); err != nil || len(infos) != len(odd) {
 					t.Errorf("ReadDir: %d entries, %v", len(infos), err)
 				}
 				b := make([]byte, 100)
