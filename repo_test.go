@@ -117,16 +117,16 @@ var importRules = []importRule{
 	{
 		name:   "system",
 		in:     []string{"..."},
-		except: append([]string{"cmd/...", "internal/jail/...", "internal/snapshot"}, helpers...),
+		except: append([]string{"cmd/...", "internal/jail/..."}, helpers...),
 		deny:   []string{"os", "syscall", "golang.org/x/sys", "path/filepath", "io/ioutil"},
-		why:    "Files are opened by internal/jail, state and configuration by cmd, snapshot commands run by internal/snapshot; nobody else talks to the operating system.",
+		why:    "Files are opened by internal/jail, state and configuration by cmd; nobody else talks to the operating system.",
 	},
 	{
 		name:   "exec",
 		in:     []string{"..."},
-		except: append([]string{"internal/snapshot"}, helpers...),
+		except: helpers,
 		deny:   []string{"os/exec", "plugin"},
-		why:    "The server starts no program, so there is no command line to inject into. Snapshot commands are run by a process of their own, which knows them all beforehand.",
+		why:    "The server starts no program, so there is no command line to inject into.",
 	},
 	{
 		name:   "afero",
@@ -458,13 +458,10 @@ func binaryPackages(t *testing.T) map[string]listed {
 
 func TestBinary(t *testing.T) {
 	pkgs := binaryPackages(t)
-	for _, name := range []string{"plugin", "runtime/cgo", "testing", "net/http/cgi"} {
+	for _, name := range []string{"os/exec", "plugin", "runtime/cgo", "testing", "net/http/cgi"} {
 		if _, ok := pkgs[name]; ok {
 			t.Errorf("the binary contains %s, imported by %v", name, importersOf(pkgs, name))
 		}
-	}
-	if by := importersOf(pkgs, "os/exec"); !slices.Equal(by, []string{"rrserve/internal/snapshot"}) {
-		t.Errorf("os/exec is imported by %v; allowed is the broker of internal/snapshot, a process that no peer speaks to", by)
 	}
 	for name, p := range pkgs {
 		if len(p.CgoFiles) > 0 {
