@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -18,7 +17,6 @@ type servedRoot struct {
 	path       string // absolute
 	mungeLinks bool
 	absolute   bool // clients may put path before names
-	snapshots  int  // number of its snapshot command; -1: it has none
 }
 
 // alias is the name that clients may give to the root beside "/".
@@ -50,44 +48,36 @@ type access struct {
 // unlimited is a client of whom the configuration says nothing.
 var unlimited = new(config.Client)
 
-// newAccess checks the roots, which must be there. The numbers of snapshot
-// commands are the roots' places in the order of their names.
+// newAccess checks the roots, which must be there.
 func newAccess(o *options, file *config.Config) (*access, error) {
 	a := &access{roots: make(map[string]*servedRoot), clients: file.Clients}
 	if o.root != "" {
 		path, err := checkRoot(o.root)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--root %w", err)
 		}
-		a.root = &servedRoot{name: moduleName(path), path: path, mungeLinks: o.mungeLinks, absolute: o.absolute, snapshots: -1}
-	}
-	for i, name := range snapshotRoots(file) {
-		a.roots[name] = &servedRoot{snapshots: i}
+		a.root = &servedRoot{name: moduleName(path), path: path, mungeLinks: o.mungeLinks, absolute: o.absolute}
 	}
 	for name, r := range file.Roots {
-		if a.roots[name] == nil {
-			a.roots[name] = &servedRoot{snapshots: -1}
-			if _, err := checkRoot(r.Path); err != nil {
-				return nil, fmt.Errorf("roots.%s: %w", name, err)
-			}
+		path, err := checkRoot(r.Path)
+		if err != nil {
+			return nil, fmt.Errorf("roots.%s: %w", name, err)
 		}
-		root := a.roots[name]
-		root.name, root.path = moduleName("/"+name), filepath.Clean(r.Path)
-		root.mungeLinks, root.absolute = r.MungeLinks, r.Absolute
+		a.roots[name] = &servedRoot{name: moduleName("/" + name), path: path, mungeLinks: r.MungeLinks, absolute: r.Absolute}
 	}
 	return a, nil
 }
 
-// snapshotRoots are the names of the roots with a snapshot command, in order.
-func snapshotRoots(file *config.Config) []string {
-	var names []string
-	for name, r := range file.Roots {
-		if len(r.SnapshotCmd) > 0 {
-			names = append(names, name)
-		}
+// paths are the directories of --root and the configuration.
+func (a *access) paths() []string {
+	var paths []string
+	if a.root != nil {
+		paths = append(paths, a.root.path)
 	}
-	slices.Sort(names)
-	return names
+	for _, r := range a.roots {
+		paths = append(paths, r.path)
+	}
+	return paths
 }
 
 // grant returns what a key may do that the client of this name has; "" is for a
@@ -109,6 +99,9 @@ func (a *access) grant(client string, key sshsrv.AuthorizedKey) (*grant, error) 
 		if err != nil {
 			return nil, err
 		}
+		if _, err := checkRoot(r.Dir); err != nil && a.trees == nil {
+			return nil, err
+		}
 		g.root = a.forced(r)
 	}
 	switch {
@@ -120,16 +113,15 @@ func (a *access) grant(client string, key sshsrv.AuthorizedKey) (*grant, error) 
 	return g, nil
 }
 
-// forced is the root of a forced command. The directory of a configured root is
-// that root, with its name and its snapshots.
+// forced is the root of a forced command. The directory of a configured root has
+// that root's name.
 func (a *access) forced(r rrsync.Restriction) *servedRoot {
-	root := &servedRoot{name: moduleName(r.Dir), path: r.Dir, snapshots: -1}
+	root := &servedRoot{name: moduleName(r.Dir), path: r.Dir, mungeLinks: r.MungeLinks, absolute: r.Absolute}
 	for _, known := range a.roots {
 		if known.path == r.Dir {
-			*root = *known
+			root.name = known.name
 		}
 	}
-	root.mungeLinks, root.absolute = r.MungeLinks, r.Absolute
 	return root
 }
 

@@ -2,16 +2,22 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
+	"rrserve/internal/config"
 	"rrserve/internal/sshsrv"
 )
 
@@ -25,28 +31,37 @@ const writableByOthers = 0o022
 
 // keyring is all keys that may log in, as they are at the moment.
 type keyring struct {
-	log     *slog.Logger
+	log    *slog.Logger
+	access atomic.Pointer[access]
+
+	mu      sync.Mutex
 	sources []*keySource
+	dir     string                // of further sources; "" for none
+	inDir   map[string]*keySource // by file name
+	problem string                // with dir, last logged
 }
 
 // keySource is a file of keys, or keys given as text.
 type keySource struct {
-	name string // for messages
+	name   string // for messages
+	client string // whose keys these are; "": the keys' comments say it
 	path string // "" for text
 	text string
 	file *os.File // opened at the start where losesNames
 	held bool     // file is read, not path
 
-	mu      sync.Mutex
-	data    []byte // last read
-	problem string // last logged
+	data    []byte  // last read
+	of      *access // by which keys were given what they may do
+	problem string  // last logged
 	keys    []sshsrv.AuthorizedKey
 }
 
 // openKeyring reads all sources once. A source without any usable key is an
-// error: somebody expects to be let in by it.
-func openKeyring(o *options, log *slog.Logger) (*keyring, error) {
-	k := &keyring{log: log}
+// error: somebody expects to be let in by it. A directory may be empty, to be
+// filled later.
+func openKeyring(o *options, a *access, log *slog.Logger) (*keyring, error) {
+	k := &keyring{log: log, dir: o.keysDir, inDir: make(map[string]*keySource)}
+	k.access.Store(a)
 	for _, value := range o.authorizedKeys {
 		s := &keySource{name: value, path: value}
 		if keyLine.MatchString(value) || strings.Contains(value, "PRIVATE KEY-----") {
@@ -58,47 +73,117 @@ func openKeyring(o *options, log *slog.Logger) (*keyring, error) {
 		k.sources = append(k.sources, &keySource{name: "RRSERVE_AUTHORIZED_KEYS", text: o.inlineKeys})
 	}
 	for _, s := range k.sources {
-		refused, err := s.read()
-		if err != nil {
-			return nil, configf("--authorized-key %s: %w", s.name, err)
+		if err := k.open(s, a); err != nil {
+			return nil, err
 		}
-		if s.path != "" && losesNames {
-			if s.file, err = os.Open(s.path); err != nil {
-				return nil, configf("--authorized-key %s: %w", s.name, bare(err))
-			}
+	}
+	if k.dir != "" {
+		if err := k.list(); err != nil {
+			return nil, configf("--keys-dir %s: %w", k.dir, err)
 		}
-		if len(s.keys) == 0 {
-			reason := "the file holds none"
-			if len(refused) > 0 {
-				reason = refused[0].String()
-			}
-			return nil, configf("--authorized-key %s: no usable key: %s", s.name, reason)
+		if len(k.Keys()) == 0 {
+			log.Warn("nobody can log in yet; put a public key there, as NAME.pub", "directory", k.dir)
 		}
-		k.logRefused(s, refused)
 	}
 	return k, nil
+}
+
+// open reads a source for the first time.
+func (k *keyring) open(s *keySource, a *access) error {
+	refused, err := s.read(a)
+	if err != nil {
+		return configf("--authorized-key %s: %w", s.name, err)
+	}
+	if s.path != "" && losesNames {
+		if s.file, err = os.Open(s.path); err != nil {
+			return configf("--authorized-key %s: %w", s.name, bare(err))
+		}
+	}
+	if len(s.keys) == 0 {
+		reason := "the file holds none"
+		if len(refused) > 0 {
+			reason = refused[0].String()
+		}
+		return configf("--authorized-key %s: no usable key: %s", s.name, reason)
+	}
+	k.logRefused(s, refused)
+	return nil
 }
 
 // Keys reads the files again and returns what they hold now. A file that has
 // become unreadable lets nobody in.
 func (k *keyring) Keys() []sshsrv.AuthorizedKey {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.dir != "" {
+		k.complain("", &k.problem, k.list())
+	}
 	var all []sshsrv.AuthorizedKey
 	for _, s := range k.sources {
-		s.mu.Lock()
-		refused, err := s.read()
-		problem := ""
-		if err != nil {
-			problem = err.Error()
-		}
-		if problem != "" && problem != s.problem {
-			k.log.Error("authorized keys cannot be used", "file", s.name, "err", problem)
-		}
-		s.problem = problem
-		k.logRefused(s, refused)
-		all = append(all, s.keys...)
-		s.mu.Unlock()
+		all = append(all, k.keysOf(s)...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(k.inDir)) {
+		all = append(all, k.keysOf(k.inDir[name])...)
 	}
 	return all
+}
+
+func (k *keyring) keysOf(s *keySource) []sshsrv.AuthorizedKey {
+	refused, err := s.read(k.access.Load())
+	k.complain(s.name, &s.problem, err)
+	k.logRefused(s, refused)
+	return s.keys
+}
+
+// complain logs an error unless it is the one that was logged last.
+func (k *keyring) complain(file string, last *string, err error) {
+	problem := ""
+	if err != nil {
+		problem = err.Error()
+	}
+	if problem != "" && problem != *last {
+		k.log.Error("authorized keys cannot be used", "file", cmp.Or(file, k.dir), "err", problem)
+	}
+	*last = problem
+}
+
+// list brings the sources of the directory up to date: its files NAME.pub. A
+// directory that others can write to, or that cannot be read, has none.
+func (k *keyring) list() error {
+	names, err := publicKeyFiles(k.dir)
+	if err != nil {
+		clear(k.inDir)
+		return err
+	}
+	maps.DeleteFunc(k.inDir, func(name string, _ *keySource) bool { return !slices.Contains(names, name) })
+	for _, name := range names {
+		if k.inDir[name] == nil {
+			path := filepath.Join(k.dir, name)
+			k.inDir[name] = &keySource{name: path, path: path, client: strings.TrimSuffix(name, ".pub")}
+		}
+	}
+	return nil
+}
+
+func publicKeyFiles(dir string) ([]string, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, bare(err)
+	}
+	if mode := info.Mode().Perm(); mode&writableByOthers != 0 && runtime.GOOS != "windows" {
+		return nil, fmt.Errorf("mode %04o is too open; allowed is %04o", mode, mode&^writableByOthers)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, bare(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if client, ok := strings.CutSuffix(e.Name(), ".pub"); ok && config.ValidName(client) {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
 }
 
 func (k *keyring) logRefused(s *keySource, refused []sshsrv.RefusedLine) {
@@ -107,19 +192,29 @@ func (k *keyring) logRefused(s *keySource, refused []sshsrv.RefusedLine) {
 	}
 }
 
-// read brings s.keys up to date and returns the lines refused if the content
-// is new.
-func (s *keySource) read() ([]sshsrv.RefusedLine, error) {
+// read brings s.keys up to date and returns the lines refused if the content or
+// what decides about it is new.
+func (s *keySource) read(a *access) ([]sshsrv.RefusedLine, error) {
 	data, err := s.content()
 	if err != nil {
 		s.data, s.keys = nil, nil
 		return nil, err
 	}
-	if s.data != nil && bytes.Equal(data, s.data) {
+	if s.data != nil && s.of == a && bytes.Equal(data, s.data) {
 		return nil, nil
 	}
 	keys, refused := sshsrv.ParseAuthorizedKeys(data)
-	s.data, s.keys = data, keys
+	s.data, s.of, s.keys = data, a, nil
+	for _, key := range keys {
+		g, err := a.grant(cmp.Or(s.client, config.Name(key.Name)), key)
+		if err != nil {
+			refused = append(refused, sshsrv.RefusedLine{Line: key.Line, Reason: err.Error()})
+			continue
+		}
+		key.Name, key.Grant = g.client, g
+		key.From(g.limits.Addresses())
+		s.keys = append(s.keys, key)
+	}
 	return refused, nil
 }
 
@@ -152,6 +247,25 @@ func (k *keyring) hold(dirs []string) {
 		s.held = true
 		k.log.Info("a file of keys may be edited at any time; if it is replaced by another one, restart the server", "file", s.name)
 	}
+}
+
+// roots are the directories that keys may be given: those of the configuration,
+// whether a key has them or not, and those of the keys.
+func (k *keyring) roots() []string {
+	paths := k.access.Load().paths()
+	for _, key := range k.Keys() {
+		paths = append(paths, key.Grant.(*grant).root.path)
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// confined is told what the sandbox lets be read. A key that is given another
+// directory later is refused, as long as the server runs.
+func (k *keyring) confined(trees []string) {
+	a := *k.access.Load()
+	a.trees = trees
+	k.access.Store(&a)
 }
 
 // below reports whether what path leads to lies below one of the directories.

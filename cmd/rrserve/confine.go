@@ -22,7 +22,10 @@ const (
 	sandboxBestEffort = "best-effort"
 )
 
-const systemConfigDir = "/etc/rrserve"
+const (
+	systemConfigDir  = "/etc/rrserve"
+	systemConfigFile = systemConfigDir + "/rrserve.toml"
+)
 
 // losesNames tells that the process may be cut off from the names of its files.
 const losesNames = runtime.GOOS == "linux"
@@ -34,16 +37,24 @@ func (o *options) strict() bool {
 
 // confine gives up what the process does not need any more, now that it listens
 // and has read its keys, and then tries to break out.
-func confine(o *options, root string, keys *keyring, log *slog.Logger) error {
+func confine(o *options, keys *keyring, log *slog.Logger) error {
 	if err := dropPrivileges(o, log); err != nil {
 		return err
 	}
-	if _, err := checkRoot(root); err != nil {
-		return fmt.Errorf("%w, for the user %s; --read-all serves every file, --run-as USER as another user", err, userName(os.Geteuid()))
+	var trees []string
+	for _, root := range keys.roots() {
+		if _, err := checkRoot(root); err != nil {
+			return fmt.Errorf("root %w, for the user %s; --read-all serves every file, --run-as USER as another user", err, userName(os.Geteuid()))
+		}
+		trees = append(trees, sandboxTree(root, log))
 	}
 	time.Now().Zone() // while the time zone's file is within reach
-	box := &jail.Sandbox{Trees: []string{sandboxTree(root, log)}, Files: []string{"/etc/passwd", "/etc/group"}}
+	box := &jail.Sandbox{Trees: trees, Files: []string{"/etc/passwd", "/etc/group"}}
+	if keys.dir != "" {
+		box.Trees = append(box.Trees, keys.dir)
+	}
 	if losesNames {
+		keys.confined(trees)
 		dirs := configDirs()
 		keys.hold(dirs)
 		box.Files = append(box.Files, dirs...)

@@ -73,7 +73,7 @@ func TestHeldKeys(t *testing.T) {
 		if err := os.WriteFile(path, []byte(publicKey+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		k, err := openKeyring(&options{authorizedKeys: []string{path}}, slog.New(slog.DiscardHandler))
+		k, err := openKeyring(&options{authorizedKeys: []string{path}}, &access{root: &servedRoot{path: "/"}}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

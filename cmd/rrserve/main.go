@@ -90,6 +90,9 @@ Exit codes: 0 stopped, 1 failed, 2 wrong command line, 78 bad configuration.`,
 			if err := o.fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
 				return err
 			}
+			if err := o.fromFile(cmd.Flags()); err != nil {
+				return err
+			}
 			if err := o.check(); err != nil {
 				return err
 			}

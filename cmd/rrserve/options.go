@@ -1,14 +1,18 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/cpu"
 
+	"rrserve/internal/config"
 	"rrserve/internal/sshsrv"
 )
 
@@ -17,6 +21,9 @@ type options struct {
 	root           string
 	authorizedKeys []string // files, or the keys themselves
 	inlineKeys     string   // RRSERVE_AUTHORIZED_KEYS
+	keysDir        string
+	config         string // file
+	metricsListen  string // "" for none
 	listen         string
 	listenGiven    bool     // by the flag or the environment
 	hostKeys       []string // files
@@ -31,6 +38,7 @@ type options struct {
 	idleTimeout    time.Duration
 	drainTime      time.Duration
 	mungeLinks     bool
+	absolute       bool
 	readOnly       bool
 	runAs          string
 	readAll        bool
@@ -39,6 +47,7 @@ type options struct {
 	logFormat      string
 	logLevel       string
 
+	file     *config.Config  // the content of config, set by fromFile
 	level    slog.Level      // logLevel, set by check
 	startups sshsrv.Startups // maxStartups, set by check
 }
@@ -47,6 +56,8 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.StringVar(&o.root, "root", "", "serve this `DIR`ectory")
 	f.StringArrayVar(&o.authorizedKeys, "authorized-key", nil, "let this `KEY` log in: a file of public keys, read again at each login, or a key itself; repeatable")
+	f.StringVar(&o.keysDir, "keys-dir", "", "let the keys of each NAME.pub in this `DIR`ectory log in, as the client NAME")
+	f.StringVar(&o.config, "config", "", "read this configuration `FILE` (default: "+systemConfigFile+", if there is one)")
 	f.StringVar(&o.listen, "listen", ":2222", "listen on this TCP `ADDRESS`, unless systemd hands over a socket")
 	f.StringArrayVar(&o.hostKeys, "host-key", nil, "private host key `FILE`, ed25519 or RSA; repeatable (default: one made in the state directory)")
 	f.StringVar(&o.stateDir, "state-dir", "", "keep the host key in this `DIR`ectory (default: $STATE_DIRECTORY, /var/lib/rrserve or ~/.local/state/rrserve)")
@@ -60,9 +71,11 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.idleTimeout, "idle-timeout", sshsrv.DefaultIdle, "end sessions in which the client was waited for this `TIME`, and connections without one")
 	f.DurationVar(&o.drainTime, "drain-time", sshsrv.DefaultDrain, "when told to stop, wait this `TIME` for running transfers")
 	f.BoolVar(&o.mungeLinks, "munge-links", false, "send the targets of symbolic links without the prefix that rsync --munge-links gave them")
+	f.BoolVar(&o.absolute, "absolute", false, "let clients put the path of --root before names, as with rrsync -absolute")
 	f.BoolVar(&o.readOnly, "read-only", true, "accepted, and always on")
 	f.BoolVar(&o.noProbes, "no-probes", false, "refuse the commands that backup tools try before a pull, such as true and test -d")
 	o.registerConfinement(f)
+	f.StringVar(&o.metricsListen, "metrics-listen", "", "answer metrics, health checks and a status page over HTTP on this TCP `ADDRESS`, such as 127.0.0.1:9222")
 	f.StringVar(&o.logFormat, "log-format", "text", "log in this `FORMAT`: text or json")
 	f.StringVar(&o.logLevel, "log-level", "info", "log from this `LEVEL` on: debug, info, warn or error")
 }
@@ -104,6 +117,46 @@ func (o *options) fromEnvironment(f *pflag.FlagSet, lookup func(string) (string,
 	return failed
 }
 
+// fromFile reads the configuration file and sets the flags that were given
+// neither on the command line nor in the environment.
+func (o *options) fromFile(f *pflag.FlagSet) error {
+	o.file = new(config.Config)
+	path := o.config
+	if path == "" {
+		if _, err := os.Stat(systemConfigFile); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		path = systemConfigFile
+	}
+	file, err := readConfig(path)
+	if err != nil {
+		return err
+	}
+	o.config, o.file = path, file
+	for name, values := range file.Given {
+		if flag := f.Lookup(name); !flag.Changed {
+			for _, value := range values {
+				if err := f.Set(name, value); err != nil {
+					return configf("%s: %s: %w", path, strings.ReplaceAll(name, "-", "_"), err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func readConfig(path string) (*config.Config, error) {
+	data, err := readKeyFile(path, writableByOthers)
+	if err != nil {
+		return nil, configf("configuration %s: %w", path, err)
+	}
+	file, err := config.Parse(path, data)
+	if err != nil {
+		return nil, configError{err}
+	}
+	return file, nil
+}
+
 func setFlag(f *pflag.FlagSet, flag *pflag.Flag, value string) error {
 	if flag.Value.Type() != "stringArray" {
 		return f.Set(flag.Name, value)
@@ -121,11 +174,16 @@ func setFlag(f *pflag.FlagSet, flag *pflag.Flag, value string) error {
 
 // check finds what is wrong with the command line alone.
 func (o *options) check() error {
-	if o.root == "" {
+	if o.root == "" && len(o.authorizedKeys) == 0 && o.keysDir == "" {
 		return usagef("--root DIR is missing: the directory to serve")
 	}
-	if len(o.authorizedKeys) == 0 && strings.TrimSpace(o.inlineKeys) == "" {
+	if len(o.authorizedKeys) == 0 && strings.TrimSpace(o.inlineKeys) == "" && o.keysDir == "" {
 		return usagef("--authorized-key KEY is missing: a file of public keys, or a key itself")
+	}
+	if o.metricsListen != "" {
+		if _, _, err := net.SplitHostPort(o.metricsListen); err != nil {
+			return usagef("--metrics-listen %q is not an address; allowed are HOST:PORT and :PORT", o.metricsListen)
+		}
 	}
 	if _, _, err := net.SplitHostPort(o.listen); err != nil {
 		return usagef("--listen %q is not an address; allowed are HOST:PORT and :PORT", o.listen)

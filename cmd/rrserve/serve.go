@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"rrserve/internal/sshsrv"
 )
@@ -17,11 +18,11 @@ import (
 // serve runs the server until a signal stops it.
 func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.Writer) error {
 	log := newLogger(o, stderr)
-	root, err := checkRoot(o.root)
+	access, err := newAccess(o, o.file)
 	if err != nil {
 		return err
 	}
-	keys, err := openKeyring(o, log)
+	keys, err := openKeyring(o, access, log)
 	if err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		HostKeys:          serverKeys(hostKeys),
 		AuthorizedKeys:    keys.Keys,
 		User:              o.user,
-		Handler:           newHandler(root, o, log),
+		Handler:           newHandler(o, log),
 		ShellAnswer:       "rrserve: there is no shell here, only files for rsync, read-only; try: " + command,
 		Ciphers:           o.ciphers,
 		LoginGrace:        o.loginGrace,
@@ -54,7 +55,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		ln.Close()
 		return configError{err}
 	}
-	if err := confine(o, root, keys, log); err != nil {
+	if err := confine(o, keys, log); err != nil {
 		ln.Close()
 		return err
 	}
@@ -63,7 +64,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	for _, k := range hostKeys {
 		log.Info("host key", "type", k.Type(), "fingerprint", k.Fingerprint(), "file", k.path)
 	}
-	log.Info("listening", "address", ln.Addr().String(), "root", root, "keys", len(keys.Keys()))
+	log.Info("listening", "address", ln.Addr().String(), "root", strings.Join(keys.roots(), ":"), "keys", len(keys.Keys()))
 	if o.logFormat == "json" {
 		log.Info("to be typed on the other machine", "command", command)
 	} else {
@@ -118,16 +119,16 @@ func newLogger(o *options, stderr io.Writer) *slog.Logger {
 func checkRoot(dir string) (string, error) {
 	root, err := filepath.Abs(dir)
 	if err != nil {
-		return "", configf("--root %s: %w", dir, err)
+		return "", configf("%s: %w", dir, err)
 	}
 	// Opened, not only looked at: what cannot be listed cannot be served.
 	f, err := os.Open(root)
 	if err != nil {
-		return "", configf("--root %s: %w", dir, bare(err))
+		return "", configf("%s: %w", dir, bare(err))
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.IsDir() {
-		return "", configf("--root %s: %w", dir, errors.Join(err, errors.New("not a directory")))
+		return "", configf("%s: %w", dir, errors.Join(err, errors.New("not a directory")))
 	}
 	return root, nil
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -24,26 +25,86 @@ const sumMemory = 1 << 30
 // maxLogged is how much of a command line goes into the log, in bytes.
 const maxLogged = 4096
 
-// newHandler returns what runs for each command: one pull from the tree below
-// root, or the answer to a probe.
-func newHandler(root string, o *options, log *slog.Logger) sshsrv.Handler {
+// newHandler returns what runs for each command: one pull from the tree that the
+// key was given, or the answer to a probe.
+func newHandler(o *options, log *slog.Logger) sshsrv.Handler {
 	users, groups := newIDFile("/etc/passwd"), newIDFile("/etc/group")
 	base := rsyncproto.Config{
-		Module:     moduleName(root),
-		Probes:     !o.noProbes,
-		Space:      spaceOf(root),
-		MungeLinks: o.mungeLinks,
-		NoXattrs:   jail.Xattrs == 0,
-		Idle:       o.idleTimeout,
-		SumMemory:  rsyncproto.NewSumMemory(sumMemory),
+		Probes:    !o.noProbes,
+		NoXattrs:  jail.Xattrs == 0,
+		Idle:      o.idleTimeout,
+		SumMemory: rsyncproto.NewSumMemory(sumMemory),
 	}
+	var running perClient
 	return func(ctx context.Context, x *sshsrv.Exec) int {
 		began := time.Now()
+		g := x.Key.Grant.(*grant)
+		if why := g.refuses(began); why != "" {
+			return refuse(log, x, why)
+		}
+		if limit := g.limits.MaxSessions; !running.enter(g.client, limit) {
+			return refuse(log, x, fmt.Sprintf("%d sessions of this key are running, as many as it may have [E-LIMIT]", limit))
+		}
+		defer running.leave(g.client)
 		c := base
 		c.UserName, c.GroupName = users.Names(), groups.Names()
-		res := pull(ctx, root, c, x)
+		c.BWLimit = g.limits.BWLimit.KiB()
+		g.root.configure(&c)
+		res := pull(ctx, g.root.path, c, x)
 		record(log, x, res, time.Since(began))
 		return res.ExitStatus
+	}
+}
+
+// configure tells the engine about the root.
+func (r *servedRoot) configure(c *rsyncproto.Config) {
+	c.Module, c.Alias, c.MungeLinks, c.Space = r.name, r.alias(), r.mungeLinks, spaceOf(r.path)
+}
+
+// refuses is why a pull may not begin now, "" if it may.
+func (g *grant) refuses(now time.Time) string {
+	if g.limits.Allowed(now) {
+		return ""
+	}
+	var spans []string
+	for _, h := range g.limits.Hours {
+		spans = append(spans, h.String())
+	}
+	return "pulls with this key begin at " + strings.Join(spans, " or ") + " only [E-HOURS]"
+}
+
+// refuse ends a command before anything is looked at.
+func refuse(log *slog.Logger, x *sshsrv.Exec, why string) int {
+	fmt.Fprintf(x.Stderr, "rrserve: %s\n", why)
+	log.Info("refused", "from", x.Remote.Addr().String(), "port", x.Remote.Port(), "key", x.Key.Name, "reason", why)
+	return sshsrv.StatusBusy
+}
+
+// perClient counts the sessions of each client.
+type perClient struct {
+	mu      sync.Mutex
+	running map[string]int
+}
+
+// enter takes a place; a limit of 0 is none.
+func (p *perClient) enter(client string, limit int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if limit > 0 && p.running[client] >= limit {
+		return false
+	}
+	if p.running == nil {
+		p.running = make(map[string]int)
+	}
+	p.running[client]++
+	return true
+}
+
+func (p *perClient) leave(client string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running[client]--; p.running[client] == 0 {
+		delete(p.running, client)
 	}
 }
 

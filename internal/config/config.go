@@ -21,7 +21,6 @@ import (
 	"path"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -47,19 +46,7 @@ type Root struct {
 	Path       string `toml:"path"`        // absolute
 	MungeLinks bool   `toml:"munge_links"` // send link targets without rsync's munge prefix
 	Absolute   bool   `toml:"absolute"`    // names of clients may begin with Path
-	// SnapshotCmd is run when a session begins and prints the path that is
-	// served in place of Path; SnapshotDir is where such paths lie.
-	SnapshotCmd     []string `toml:"snapshot_cmd"`
-	SnapshotDir     string   `toml:"snapshot_dir"`
-	SnapshotTimeout Duration `toml:"snapshot_timeout"` // for the command, DefaultSnapshotTimeout
-	SnapshotShare   Duration `toml:"snapshot_share"`   // sessions that begin within it share one, DefaultSnapshotShare
 }
-
-// Defaults of a Root with a SnapshotCmd.
-const (
-	DefaultSnapshotTimeout = 2 * time.Minute
-	DefaultSnapshotShare   = time.Minute
-)
 
 // Client is what the keys of one client may do, and when. The zero value limits
 // nothing.
@@ -141,15 +128,8 @@ func (c *Config) check() error {
 }
 
 func (r *Root) check() error {
-	switch {
-	case !path.IsAbs(r.Path):
+	if !path.IsAbs(r.Path) {
 		return fmt.Errorf("path %q; allowed is an absolute path", r.Path)
-	case len(r.SnapshotCmd) == 0 && (r.SnapshotDir != "" || r.SnapshotTimeout != 0 || r.SnapshotShare != 0):
-		return errors.New("snapshot_cmd is missing")
-	case len(r.SnapshotCmd) > 0 && !path.IsAbs(r.SnapshotCmd[0]):
-		return fmt.Errorf("snapshot_cmd %q; allowed is a list that begins with the absolute path of a program", r.SnapshotCmd[0])
-	case len(r.SnapshotCmd) > 0 && !path.IsAbs(r.SnapshotDir):
-		return fmt.Errorf("snapshot_dir %q; allowed is the absolute path below which the snapshots appear", r.SnapshotDir)
 	}
 	return nil
 }

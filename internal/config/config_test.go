@@ -19,9 +19,6 @@ no_probes = true
 [roots.photos]
 path = "/srv/photos"
 munge_links = true
-snapshot_cmd = ["/usr/local/bin/snap", "photos"]
-snapshot_dir = "/run/snap"
-snapshot_timeout = "30s"
 
 [clients.pi]
 root = "photos"
@@ -45,7 +42,7 @@ func TestParse(t *testing.T) {
 	if diff := cmp.Diff(want, c.Clients["pi"], cmp.AllowUnexported(Hours{}), cmpopts.IgnoreUnexported(Client{})); diff != "" {
 		t.Errorf("client (-want +got):\n%s", diff)
 	}
-	root := &Root{Path: "/srv/photos", MungeLinks: true, SnapshotCmd: []string{"/usr/local/bin/snap", "photos"}, SnapshotDir: "/run/snap", SnapshotTimeout: Duration(30 * time.Second)}
+	root := &Root{Path: "/srv/photos", MungeLinks: true}
 	if diff := cmp.Diff(root, c.Roots["photos"]); diff != "" {
 		t.Errorf("root (-want +got):\n%s", diff)
 	}
@@ -74,9 +71,6 @@ func TestErrors(t *testing.T) {
 		{"[clients.pi]\nfrom = [\"home\"]\n", `f: clients.pi: from: "home" is not an address; host names are not looked up`},
 		{"[clients.\"a/b\"]\n", "f: clients.a/b: not a name; allowed are up to 64 printable characters without a slash"},
 		{"[roots.a]\npath = \"a\"\n", `f: roots.a: path "a"; allowed is an absolute path`},
-		{"[roots.a]\npath = \"/a\"\nsnapshot_dir = \"/b\"\n", "f: roots.a: snapshot_cmd is missing"},
-		{"[roots.a]\npath = \"/a\"\nsnapshot_cmd = [\"snap\"]\n", `f: roots.a: snapshot_cmd "snap"; allowed is a list that begins with the absolute path of a program`},
-		{"[roots.a]\npath = \"/a\"\nsnapshot_cmd = [\"/snap\"]\n", `f: roots.a: snapshot_dir ""; allowed is the absolute path below which the snapshots appear`},
 		{strings.Repeat("#", MaxFile+1), "f: larger than 1048576 bytes"},
 	} {
 		_, err := Parse("f", []byte(tt.text))
@@ -136,7 +130,7 @@ func TestHours(t *testing.T) {
 			t.Errorf("%q: accepted", text)
 		}
 	}
-	if !new(Client).Allowed(time.Now()) || !new(Client).Admits(netip.Addr{}) {
+	if !new(Client).Allowed(time.Now()) || !new(Client).Addresses().Allows(netip.Addr{}) {
 		t.Error("a client without limits is limited")
 	}
 }

@@ -8,21 +8,31 @@ import (
 
 // Settings are the flags in the file. A nil field is not in it.
 type Settings struct {
-	Root          *string  `toml:"root"`
-	AuthorizedKey []string `toml:"authorized_key"`
-	KeysDir       *string  `toml:"keys_dir"`
-	Listen        *string  `toml:"listen"`
-	HostKey       []string `toml:"host_key"`
-	StateDir      *string  `toml:"state_dir"`
-	User          *string  `toml:"user"`
-	Ciphers       []string `toml:"ciphers"`
-	MaxSessions   *int     `toml:"max_sessions"`
-	DrainTime     *string  `toml:"drain_time"`
-	MungeLinks    *bool    `toml:"munge_links"`
-	Absolute      *bool    `toml:"absolute"`
-	NoProbes      *bool    `toml:"no_probes"`
-	LogFormat     *string  `toml:"log_format"`
-	LogLevel      *string  `toml:"log_level"`
+	Root              *string  `toml:"root"`
+	AuthorizedKey     []string `toml:"authorized_key"`
+	KeysDir           *string  `toml:"keys_dir"`
+	Listen            *string  `toml:"listen"`
+	HostKey           []string `toml:"host_key"`
+	StateDir          *string  `toml:"state_dir"`
+	User              *string  `toml:"user"`
+	Ciphers           []string `toml:"ciphers"`
+	MaxSessions       *int     `toml:"max_sessions"`
+	MaxSessionsPerKey *int     `toml:"max_sessions_per_key"`
+	MaxStartups       *string  `toml:"max_startups"`
+	LoginGraceTime    *string  `toml:"login_grace_time"`
+	NoPenalties       *bool    `toml:"no_penalties"`
+	IdleTimeout       *string  `toml:"idle_timeout"`
+	DrainTime         *string  `toml:"drain_time"`
+	MungeLinks        *bool    `toml:"munge_links"`
+	Absolute          *bool    `toml:"absolute"`
+	ReadOnly          *bool    `toml:"read_only"`
+	NoProbes          *bool    `toml:"no_probes"`
+	RunAs             *string  `toml:"run_as"`
+	ReadAll           *bool    `toml:"read_all"`
+	Sandbox           *string  `toml:"sandbox"`
+	MetricsListen     *string  `toml:"metrics_listen"`
+	LogFormat         *string  `toml:"log_format"`
+	LogLevel          *string  `toml:"log_level"`
 }
 
 // Names returns the names of all settings as flags have them, with "-" for "_".

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"rrserve/internal/sshsrv"
 )
 
 func isGraphicOrBlank(r rune) bool { return r == ' ' || unicode.IsGraphic(r) && !unicode.IsSpace(r) }
@@ -96,8 +97,8 @@ func (h Hours) Includes(t time.Time) bool {
 	return m >= h.from || m < h.to
 }
 
-// Admits reports whether the client may log in from addr.
-func (c *Client) Admits(addr netip.Addr) bool { return c.from.Allows(addr) }
+// Addresses are those that the client may log in from.
+func (c *Client) Addresses() sshsrv.AddressList { return c.from }
 
 // Allowed reports whether a pull of the client may begin at t.
 func (c *Client) Allowed(t time.Time) bool {

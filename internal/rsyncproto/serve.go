@@ -44,6 +44,9 @@ type Config struct {
 	// NoBtimes says that FS cannot tell times of creation on this system: -N is
 	// refused.
 	NoBtimes bool
+	// BWLimit bounds what is sent, in KiB a second, as the client's --bwlimit
+	// does; the lower of the two counts. 0: no limit.
+	BWLimit int64
 	// Stdin, Stdout and Stderr are the client's streams.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
@@ -217,7 +220,7 @@ func (s *session) run() error {
 			return err
 		}
 	}
-	s.w = wire.NewWriter(throttle(s.ctx, s.Stdout, pull.BWLimit))
+	s.w = wire.NewWriter(throttle(s.ctx, s.Stdout, lower(pull.BWLimit, s.BWLimit)))
 	stop := s.watch()
 	defer stop()
 	if err := s.handshake(); err != nil {

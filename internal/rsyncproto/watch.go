@@ -159,6 +159,14 @@ func (o *outbox) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// lower is the lower of two limits, of which 0 is none.
+func lower(a, b int64) int64 {
+	if a <= 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}
+
 // throttle returns w limited to kib KiB a second; 0 means no limit.
 func throttle(ctx context.Context, w io.Writer, kib int64) io.Writer {
 	if kib <= 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -39,10 +40,12 @@ type AuthorizedKey struct {
 	blob       string // the key in wire format; "" matches nothing
 	authority  bool   // cert-authority: certificates that it signed log in, not itself
 	principals []string
-	from       AddressList // nil: any address
-	certFrom   AddressList // of the certificate; nil: any address
-	expires    time.Time   // zero: never
+	from       []AddressList // each must allow the address
+	expires    time.Time     // zero: never
 }
+
+// From limits a key further to the addresses of a list.
+func (k *AuthorizedKey) From(list AddressList) { k.from = append(slices.Clip(k.from), list) }
 
 // Reasons why a key that is listed lets nobody in; sshd logs them too.
 var (
@@ -67,7 +70,7 @@ func (k AuthorizedKey) admits(pub ssh.PublicKey, user string, addr netip.Addr, n
 		}
 	}
 	switch {
-	case !k.from.Allows(addr) || !k.certFrom.Allows(addr):
+	case slices.ContainsFunc(k.from, func(l AddressList) bool { return !l.Allows(addr) }):
 		return AuthorizedKey{}, errAddress
 	case !k.expires.IsZero() && !now.Before(k.expires):
 		return AuthorizedKey{}, errExpired

@@ -72,7 +72,7 @@ func (k AuthorizedKey) limited(options map[string]string) (AuthorizedKey, error)
 		if err != nil {
 			return AuthorizedKey{}, err
 		}
-		k.certFrom = list
+		k.From(list)
 	}
 	return k, nil
 }

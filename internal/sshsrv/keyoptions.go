@@ -50,7 +50,9 @@ func (k *AuthorizedKey) setOption(option string) error {
 	case "command":
 		k.Command, err = value, notEmpty(value)
 	case "from":
-		k.from, err = ParseAddressList(value)
+		var list AddressList
+		list, err = ParseAddressList(value)
+		k.From(list)
 	case "expiry-time":
 		k.expires, err = parseExpiry(value)
 	default:
