@@ -269,8 +269,9 @@ func TestSessionsPerKey(t *testing.T) {
 // nothing behind whatever they had asked for.
 func TestConnectionsPerKey(t *testing.T) {
 	s := start(t, echo, func(c *Config) { c.MaxSessions, c.MaxSessionsPerKey = 9, 1 })
-	first := s.dial()
-	s.dial()
+	first, second := s.dial(), s.dial()
+	s.open(first) // each has its seat before the third comes
+	s.open(second)
 	before := runtime.NumGoroutine()
 	third := s.dial()
 	for range 40 {
