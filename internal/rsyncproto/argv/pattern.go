@@ -91,6 +91,7 @@ func (p *pattern) any() {
 // quoted bytes are literal, and so is a "[" without its end. ok is false when
 // the component has no wildcard.
 func shellPattern(w Word) (p pattern, ok bool) {
+	p = make(pattern, 0, len(w.text))
 	for i := 0; i < len(w.text); {
 		switch {
 		case w.bare(i, '*'):

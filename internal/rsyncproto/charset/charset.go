@@ -4,7 +4,6 @@ package charset
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -210,7 +209,16 @@ func sameStructure(a, b string) bool {
 	if strings.Count(a, "\x00") != strings.Count(b, "\x00") {
 		return false
 	}
-	return slices.EqualFunc(strings.Split(a, "/"), strings.Split(b, "/"), func(a, b string) bool { return place(a) == place(b) })
+	for more := true; more; {
+		var partA, partB string
+		var moreB bool
+		partA, a, more = strings.Cut(a, "/")
+		partB, b, moreB = strings.Cut(b, "/")
+		if more != moreB || place(partA) != place(partB) {
+			return false
+		}
+	}
+	return true
 }
 
 // place is a component that is no name, "name" for all others.
