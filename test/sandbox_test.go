@@ -20,7 +20,7 @@ import (
 // write to what is open. None takes a flag by which it would do more, but those
 // that opensToWrite looks at.
 var harmless = strings.Fields(`
-	read write readv writev pread64 lseek close accept4 shutdown getsockname getpeername getsockopt setsockopt
+	read write readv writev pread64 pwrite64 lseek close accept4 shutdown getsockname getpeername getsockopt setsockopt
 	epoll_pwait epoll_ctl fcntl
 	openat openat2 statx newfstatat fstat readlinkat faccessat getdents64 statfs fstatfs
 	getxattr lgetxattr listxattr llistxattr getxattrat listxattrat

@@ -45,10 +45,10 @@ type keyring struct {
 type keySource struct {
 	name   string // for messages
 	client string // whose keys these are; "": the keys' comments say it
-	path string // "" for text
-	text string
-	file *os.File // opened at the start where losesNames
-	held bool     // file is read, not path
+	path   string // "" for text
+	text   string
+	file   *os.File // opened at the start where losesNames
+	held   bool     // file is read, not path
 
 	data    []byte  // last read
 	of      *access // by which keys were given what they may do

@@ -37,14 +37,14 @@ func (o *options) strict() bool {
 
 // confine gives up what the process does not need any more, now that it listens
 // and has read its keys, and then tries to break out.
-func confine(o *options, keys *keyring, log *slog.Logger) error {
+func confine(o *options, keys *keyring, log *slog.Logger) (holding []string, err error) {
 	if err := dropPrivileges(o, log); err != nil {
-		return err
+		return nil, err
 	}
 	var trees []string
 	for _, root := range keys.roots() {
 		if _, err := checkRoot(root); err != nil {
-			return fmt.Errorf("root %w, for the user %s; --read-all serves every file, --run-as USER as another user", err, userName(os.Geteuid()))
+			return nil, fmt.Errorf("root %w, for the user %s; --read-all serves every file, --run-as USER as another user", err, userName(os.Geteuid()))
 		}
 		trees = append(trees, sandboxTree(root, log))
 	}
@@ -67,11 +67,16 @@ func confine(o *options, keys *keyring, log *slog.Logger) error {
 	case err == nil:
 		log.Info("the sandbox holds", attrs...)
 	case o.strict():
-		return configf("%w; --sandbox=%s serves without", err, sandboxBestEffort)
+		return nil, configf("%w; --sandbox=%s serves without", err, sandboxBestEffort)
 	default:
 		log.Warn("the sandbox is incomplete", append(attrs, "err", err.Error())...)
 	}
-	return nil
+	for _, w := range walls {
+		if w.Err == nil {
+			holding = append(holding, w.Name)
+		}
+	}
+	return holding, nil
 }
 
 // weigh tells how the walls stand and what the attempts to break out found, for

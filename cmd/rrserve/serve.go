@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"rrserve/internal/sshsrv"
+	"rrserve/internal/status"
 )
 
 // serve runs the server until a signal stops it.
@@ -34,12 +35,22 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	if err != nil {
 		return err
 	}
+	var board *status.Board
+	var metrics net.Listener
+	if o.metricsListen != "" {
+		board = newBoard(o, keys, log)
+		if metrics, err = new(net.ListenConfig).Listen(ctx, "tcp", o.metricsListen); err != nil {
+			ln.Close()
+			return fmt.Errorf("listening on %s for metrics: %w", o.metricsListen, err)
+		}
+		defer metrics.Close()
+	}
 	command := clientCommand(ln.Addr().(*net.TCPAddr), hostname())
 	srv, err := sshsrv.New(sshsrv.Config{
 		HostKeys:          serverKeys(hostKeys),
 		AuthorizedKeys:    keys.Keys,
 		User:              o.user,
-		Handler:           newHandler(o, log),
+		Handler:           newHandler(o, board, log),
 		ShellAnswer:       "rrserve: there is no shell here, only files for rsync, read-only; try: " + command,
 		Ciphers:           o.ciphers,
 		LoginGrace:        o.loginGrace,
@@ -55,9 +66,15 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		ln.Close()
 		return configError{err}
 	}
-	if err := confine(o, keys, log); err != nil {
+	walls, err := confine(o, keys, log)
+	if err != nil {
 		ln.Close()
 		return err
+	}
+	if board != nil {
+		board.Started(walls, func() map[string]uint64 { return limits(srv.Stats()) })
+		log.Info("answering over HTTP", "address", metrics.Addr().String())
+		go board.Serve(ctx, metrics)
 	}
 
 	defer onStateSignal(srv.LogState)()

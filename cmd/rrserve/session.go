@@ -15,6 +15,7 @@ import (
 	"rrserve/internal/jail"
 	"rrserve/internal/rsyncproto"
 	"rrserve/internal/sshsrv"
+	"rrserve/internal/status"
 	"rrserve/internal/vfs"
 )
 
@@ -27,7 +28,7 @@ const maxLogged = 4096
 
 // newHandler returns what runs for each command: one pull from the tree that the
 // key was given, or the answer to a probe.
-func newHandler(o *options, log *slog.Logger) sshsrv.Handler {
+func newHandler(o *options, board *status.Board, log *slog.Logger) sshsrv.Handler {
 	users, groups := newIDFile("/etc/passwd"), newIDFile("/etc/group")
 	base := rsyncproto.Config{
 		Probes:    !o.noProbes,
@@ -50,7 +51,10 @@ func newHandler(o *options, log *slog.Logger) sshsrv.Handler {
 		c.UserName, c.GroupName = users.Names(), groups.Names()
 		c.BWLimit = g.limits.BWLimit.KiB()
 		g.root.configure(&c)
-		res := pull(ctx, g.root.path, c, x)
+		res := watched(board, g, x, log, func(p *rsyncproto.Progress) rsyncproto.Result {
+			c.Progress = p
+			return pull(ctx, g.root.path, c, x)
+		})
 		record(log, x, res, time.Since(began))
 		return res.ExitStatus
 	}

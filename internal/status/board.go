@@ -70,13 +70,9 @@ type Facts struct {
 	Started time.Time
 	// Clients returns the configured clients.
 	Clients func() []Client
-	// Sandbox names the walls that were proved at the start.
-	Sandbox []string
 	// Ready is why a new pull could not be served, nil if it could.
 	Ready func() error
-	// Limits returns how often each limit was hit, by its name.
-	Limits func() map[string]uint64
-	Now    func() time.Time
+	Now   func() time.Time
 }
 
 // Board collects what there is to tell. It is safe for concurrent use.
@@ -85,6 +81,8 @@ type Board struct {
 	ledger *ledger.Ledger
 
 	mu      sync.Mutex
+	walls   []string                 // of the sandbox, that hold
+	limits  func() map[string]uint64 // how often each was hit
 	id      uint64
 	running map[uint64]*running
 	results map[string]uint64
@@ -115,6 +113,14 @@ func NewBoard(facts Facts, l *ledger.Ledger) *Board {
 		b.results[r] = 0
 	}
 	return b
+}
+
+// Started tells what is only known once the server is confined: the walls that
+// hold, and how often each of its limits was hit, by the limit's name.
+func (b *Board) Started(walls []string, limits func() map[string]uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.walls, b.limits = walls, limits
 }
 
 // Begin shows a session until end is called. progress is called from other

@@ -177,13 +177,14 @@ type Report struct {
 func (b *Board) Report() Report {
 	r := Report{
 		Version: b.facts.Version, Started: b.facts.Started, Now: b.facts.Now(), Ready: "ok",
-		Sandbox: b.facts.Sandbox, Clients: b.States(), Running: b.Running(), Results: make(map[string]uint64),
+		Clients: b.States(), Running: b.Running(), Results: make(map[string]uint64),
 	}
 	if err := b.facts.Ready(); err != nil {
 		r.Ready = err.Error()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	r.Sandbox = b.walls
 	for result, n := range b.results {
 		r.Results[result] = n
 	}

@@ -49,13 +49,15 @@ func (m metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(buildInfo, 1, m.facts.Version)
 	gauge(startTime, unix(m.facts.Started))
 	gauge(ready, truth(m.facts.Ready() == nil))
-	for _, wall := range m.facts.Sandbox {
+	m.mu.Lock()
+	for _, wall := range m.walls {
 		gauge(sandboxWall, 1, wall)
 	}
-	for limit, n := range m.facts.Limits() {
-		counter(limitsTotal, n, limit)
+	if m.limits != nil {
+		for limit, n := range m.limits() {
+			counter(limitsTotal, n, limit)
+		}
 	}
-	m.mu.Lock()
 	gauge(runningNow, float64(len(m.running)))
 	for result, n := range m.results {
 		counter(sessionsTotal, n, result)

@@ -37,12 +37,12 @@ func newWorld(t *testing.T, clients ...Client) *world {
 	}
 	w := &world{t: t, now: started, clients: clients}
 	w.Board = NewBoard(Facts{
-		Version: "1.2.3", Started: started, Sandbox: []string{"landlock", "seccomp"},
+		Version: "1.2.3", Started: started,
 		Clients: func() []Client { return w.clients },
 		Ready:   func() error { return w.ready },
-		Limits:  func() map[string]uint64 { return map[string]uint64{"max_sessions": 3} },
 		Now:     func() time.Time { return w.now },
 	}, l)
+	w.Board.Started([]string{"landlock", "seccomp"}, func() map[string]uint64 { return map[string]uint64{"max_sessions": 3} })
 	return w
 }
 

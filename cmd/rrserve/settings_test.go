@@ -1,0 +1,30 @@
+package main
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
+
+	"rrserve/internal/config"
+)
+
+// The configuration file has every flag but the one that names it.
+func TestEveryFlagIsASetting(t *testing.T) {
+	var o options
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	o.register(f)
+	var flags []string
+	f.VisitAll(func(f *pflag.Flag) {
+		if f.Name != "config" {
+			flags = append(flags, f.Name)
+		}
+	})
+	names := new(config.Settings).Names()
+	slices.Sort(flags)
+	slices.Sort(names)
+	if diff := cmp.Diff(flags, names); diff != "" {
+		t.Errorf("(-flags +settings):\n%s", diff)
+	}
+}
