@@ -215,6 +215,9 @@ func FuzzLogin(f *testing.F) {
 	})
 }
 
+// sessionsPerConn is how many inputs of FuzzExec share a connection.
+const sessionsPerConn = 50
+
 // FuzzExec opens channels on a connection that is logged in and sends one
 // request, above all exec with its payload, and a stream. A session runs or is
 // refused, its channel is closed, and the connection lives on.
@@ -244,14 +247,23 @@ func FuzzExec(f *testing.F) {
 			Stdin: x.Stdin, Stdout: x.Stdout, Stderr: x.Stderr, Abort: x.Abort,
 		}).ExitStatus
 	})
-	client, err := dial(ln.Addr(), "anybody", ssh.PublicKeys(userKey()))
-	must(f, err)
-	f.Cleanup(func() { client.Close() })
+	var client *ssh.Client
+	sessions := 0
 	f.Fuzz(func(t *testing.T, channel, request string, payload, stdin []byte) {
 		if (conversation{command: string(payload), client: stdin}).costly() {
 			return
 		}
 		defer sessionLimits.hold(t, len(request)+len(payload)+len(stdin))()
+		// A connection lives on after whatever is sent, within a budget of bytes.
+		if sessions++; sessions%sessionsPerConn == 1 {
+			if client != nil {
+				client.Close()
+			}
+			var err error
+			if client, err = dial(ln.Addr(), "anybody", ssh.PublicKeys(userKey())); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if ok, _, err := client.SendRequest(request, true, payload); ok || err != nil {
 			t.Fatalf("global request %q: %t, %v", request, ok, err)
 		}
