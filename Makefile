@@ -78,6 +78,11 @@ interop: go ## every client command line at every protocol, checksum and compres
 	@test/deps.sh
 	$(GO) test -C test -count=1 -timeout 3h -parallel 4 -tags long -run '^(TestInterop|TestHugeList)$$'
 
+.PHONY: race
+race: go ## the race test at full length: 1,000 sessions and a million flips with each wall alone, and with all
+	@test/deps.sh
+	$(GO) test -C test -count=1 -timeout 1h -v -tags long -run '^TestRaces$$'
+
 .PHONY: fuzz
 fuzz: go ## every fuzz target for TIME (30s), from where the last run ended
 	@fuzz/run.sh $(TIME) "$$($(GO) env GOCACHE)/fuzz/$$($(GO) list ./fuzz)"

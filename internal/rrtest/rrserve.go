@@ -111,13 +111,26 @@ var builtBinary = sync.OnceValues(func() (string, error) {
 
 // Build builds the rrserve binary of this module as a release is built:
 // static and without local paths.
-func Build(name string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-o", name, "rrserve/cmd/rrserve")
+func Build(name string) error { return build(name, "rrserve/cmd/rrserve") }
+
+func build(name, pkg string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-o", name, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building rrserve: %w\n%s", err, out)
+		return fmt.Errorf("building %s: %w\n%s", pkg, err, out)
 	}
 	return nil
+}
+
+// OneWall builds the program of the package onewall, which serves with some of
+// the walls left out, into dir.
+func OneWall(t testing.TB, dir string) string {
+	t.Helper()
+	name := filepath.Join(dir, "onewall")
+	if err := build(name, "rrserve/internal/rrtest/onewall"); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 // processDir is a folder for what all tests of a process share.
