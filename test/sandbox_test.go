@@ -174,6 +174,9 @@ func TestBecomesUser(t *testing.T) {
 	if _, err := os.Stat(dst + "/public"); err != nil || res.Code != 23 || !strings.Contains(res.Stderr, `"/secret": Permission denied`) {
 		t.Error(err, res)
 	}
+	if strings.Contains(s.Log(), "authorized keys cannot be used") {
+		t.Errorf("a complaint about keys that are held:\n%s", s.Log())
+	}
 	// The key is edited, and then replaced.
 	check(t, os.WriteFile(key+".pub", []byte("# none\n"), 0o600))
 	if res := rrtest.Run(t, s.WithKey(t, key), dst, "-a", "rr:"); !strings.Contains(res.Stderr, "Permission denied (publickey)") {

@@ -38,11 +38,12 @@ func (o *options) strict() bool {
 // confine gives up what the process does not need any more, now that it listens
 // and has read its keys, and then tries to break out.
 func confine(o *options, keys *keyring, log *slog.Logger) (holding []string, err error) {
+	roots := keys.roots() // while all files of keys are within reach
 	if err := dropPrivileges(o, log); err != nil {
 		return nil, err
 	}
 	var trees []string
-	for _, root := range keys.roots() {
+	for _, root := range roots {
 		if _, err := checkRoot(root); err != nil {
 			return nil, fmt.Errorf("root %w, for the user %s; --read-all serves every file, --run-as USER as another user", err, userName(os.Geteuid()))
 		}
