@@ -99,7 +99,7 @@ func startSampler(pid int) *sampler {
 			case <-s.stop:
 				s.peak <- peak
 				return
-			case <-time.After(max(sampleInterval, 10*time.Since(begin))):
+			case <-time.After(max(sampleInterval, 2*time.Since(begin))):
 			}
 		}
 	}()
