@@ -25,6 +25,8 @@ import (
 //     "at main.c(1865)"
 //   - a client's complaint that the other end is gone already, which it makes
 //     or not while it ends itself
+//   - how a client finds out that the connection is closed: by writing or by
+//     reading, whichever it does next
 //   - last words of a client's receiver when its generator gave up: killed or
 //     cut off, whichever comes first
 //   - last words of a server whose client went away, which may be too late for
@@ -56,11 +58,13 @@ var (
 	lastServerLine = regexp.MustCompile(`(?m)^(rsync error: .*\))(?: at SOURCE)? \[(?:server|sender)=[^\]\n]*\]$`)
 	openingLine    = regexp.MustCompile(`(?m)^(opening connection using:? ssh -F )\S+`)
 	brokenPipe     = regexp.MustCompile(`(?m)^rsync: \[[a-zA-Z]+\] write error: Broken pipe \(32\)\n?`)
-	closedBytes    = regexp.MustCompile(`\([0-9]+ bytes received so far\)`)
-	gaveUp         = regexp.MustCompile(`(?m)^rsync error: .* \[generator=`)
-	lastWords      = regexp.MustCompile(`(?m)^rsync(?: error)?: (?:received SIGUSR1|connection unexpectedly closed|error in rsync protocol data stream) .*\[[Rr]eceiver(?:=[0-9.]+)?\]\n?`)
-	needsProtocol  = regexp.MustCompile(`^--[a-z]+ requires protocol [0-9]+ or higher`)
-	inModule       = regexp.MustCompile(`"/?([^"]*)" \(in src\)`)
+	// The one word for it becomes the other one.
+	cannotWrite   = regexp.MustCompile(`(?m)^rsync: \[([a-zA-Z]+)\] safe_write failed to write [0-9]+ bytes to [a-z ]+: Broken pipe \(32\)$`)
+	closedBytes   = regexp.MustCompile(`\([0-9]+ bytes received so far\)`)
+	gaveUp        = regexp.MustCompile(`(?m)^rsync error: .* \[generator=`)
+	lastWords     = regexp.MustCompile(`(?m)^rsync(?: error)?: (?:received SIGUSR1|connection unexpectedly closed|error in rsync protocol data stream) .*\[[Rr]eceiver(?:=[0-9.]+)?\]\n?`)
+	needsProtocol = regexp.MustCompile(`^--[a-z]+ requires protocol [0-9]+ or higher`)
+	inModule      = regexp.MustCompile(`"/?([^"]*)" \(in src\)`)
 )
 
 // stdout also returns the bytes that --stats calls matched, -1 without: two
@@ -123,6 +127,7 @@ var serverOnly = []string{
 func (n normalizer) messages(s string) string {
 	s = strings.ReplaceAll(s, "[sender] ", "")
 	s = brokenPipe.ReplaceAllString(s, "")
+	s = cannotWrite.ReplaceAllString(s, "rsync: connection unexpectedly closed (N bytes received so far) [$1]")
 	s = sourceLine.ReplaceAllString(s, "at SOURCE")
 	s = inModule.ReplaceAllString(s, `"/$1" (in src)`)
 	s = lastServerLine.ReplaceAllString(s, "$1")
