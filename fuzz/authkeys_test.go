@@ -33,7 +33,7 @@ func FuzzAuthorizedKeys(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		done := limits{16 << 10, 100}.hold(t, len(data))
+		done := limits{64 << 10, 100}.hold(t, len(data))
 		keys, refused := sshsrv.ParseAuthorizedKeys(data)
 		done()
 		lines := strings.Count(string(data), "\n") + 1

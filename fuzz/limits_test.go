@@ -14,7 +14,9 @@ import (
 const maxTime = 8 * time.Second
 
 // limits is the memory that a parser may allocate for an input, freed or not,
-// in bytes: base, and perByte for each byte of the input.
+// in bytes: base, and perByte for each byte of the input. What the whole process
+// allocates is counted, and a worker of the fuzzer may take some 30 KiB itself
+// meanwhile: a smaller base finds nothing.
 type limits struct{ base, perByte int }
 
 // hold begins the work on n bytes of a stranger; the function that it returns

@@ -19,7 +19,7 @@ func FuzzPath(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		done := limits{16 << 10, 4}.hold(t, len(name))
+		done := limits{64 << 10, 4}.hold(t, len(name))
 		p, err := vfs.ParsePath(name)
 		done()
 		if err != nil {

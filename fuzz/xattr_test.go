@@ -24,7 +24,7 @@ func FuzzACL(f *testing.F) {
 		"\x08\x00\x07\x00\x02\x00\x00\x00\x10\x00\x07\x00\xff\xff\xff\xff\x20\x00\x04\x00\xff\xff\xff\xff"), uint16(0o674))
 	f.Add([]byte("\x02\x00\x00\x00\x01\x00\x06\x00\xff\xff\xff\xff\x01\x00\x06\x00\xff\xff\xff\xff"), uint16(0))
 	f.Fuzz(func(t *testing.T, blob []byte, mode uint16) {
-		defer limits{16 << 10, 20}.hold(t, len(blob))()
+		defer limits{64 << 10, 20}.hold(t, len(blob))()
 		a, err := acl.Parse(blob)
 		if err != nil {
 			return
