@@ -28,12 +28,16 @@ const (
 	// maxCounted is what a file adds to the average at the most: one that waited
 	// for long, as a busy processor makes it now and then, is no slow storage.
 	maxCounted = 6 * slowFile
+	// While the storage is not slow, one file in timedFiles is timed: reading the
+	// clock takes a fiftieth of the time that a small file does.
+	timedFiles = 8
 )
 
 // lookAhead is the files that were begun before their turn. It is used by the
 // goroutine that runs the session.
 type lookAhead struct {
 	mean    time.Duration // of opened.took
+	untimed int           // files since the last one that was timed
 	begun   map[int32]*fetch
 	limit   *FetchLimit
 	running sync.WaitGroup
@@ -44,6 +48,7 @@ type lookAhead struct {
 type opened struct {
 	*vfs.File
 	begin []byte        // what was read before its turn
+	timed bool          // took is to be known
 	took  time.Duration // to open it and for the first read
 	read  bool          // the first read is over
 }
@@ -56,15 +61,29 @@ func (o *opened) ReadAt(p []byte, off int64) (n int, err error) {
 	if n == len(p) {
 		return n, nil
 	}
-	if o.read {
+	read := func() error {
 		m, err := o.File.ReadAt(p[n:], off+int64(n))
-		return n + m, err
+		n += m
+		return err
+	}
+	if o.read {
+		err = read()
+	} else {
+		o.read = true
+		err = o.time(read)
+	}
+	return n, err
+}
+
+// time calls f and adds how long it takes, if that is to be known.
+func (o *opened) time(f func() error) error {
+	if !o.timed {
+		return f()
 	}
 	start := time.Now()
-	n, err = o.File.ReadAt(p, off)
+	err := f()
 	o.took += time.Since(start)
-	o.read = true
-	return n, err
+	return err
 }
 
 // fetch is a file that is opened and read before its turn. If that fails, file is
@@ -95,13 +114,16 @@ func (s *session) openNext(q *request) (*opened, error) {
 			return f.file, nil
 		}
 	}
-	start := time.Now()
-	file, err := s.open(q.entry.Path())
+	o := &a.this
+	*o = opened{timed: a.due()}
+	err := o.time(func() (err error) {
+		o.File, err = s.open(q.entry.Path())
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	a.this = opened{File: file, took: time.Since(start)}
-	return &a.this, nil
+	return o, nil
 }
 
 // fetchNext begins to fetch the files of the requests that have arrived. What it
@@ -189,7 +211,7 @@ func fetchFile(open func(vfs.Path) (*vfs.File, error), p vfs.Path) *opened {
 	if n < len(begin) {
 		return nil
 	}
-	return &opened{File: file, begin: begin, took: time.Since(start), read: true}
+	return &opened{File: file, begin: begin, timed: true, took: time.Since(start), read: true}
 }
 
 // take hands over the fetch for the index, nil if there is none.
@@ -202,9 +224,20 @@ func (a *lookAhead) take(ndx int32) *fetch {
 	return f
 }
 
+// due reports whether the next file is to be timed.
+func (a *lookAhead) due() bool {
+	if a.untimed++; a.mean < slowFile/2 && a.untimed < timedFiles {
+		return false
+	}
+	a.untimed = 0
+	return true
+}
+
 // note learns how long a file took.
-func (a *lookAhead) note(took time.Duration) {
-	a.mean += (min(took, maxCounted) - a.mean) / 8
+func (a *lookAhead) note(o *opened) {
+	if o.timed {
+		a.mean += (min(o.took, maxCounted) - a.mean) / 8
+	}
 }
 
 // close waits until nothing is fetched any more and closes what was.

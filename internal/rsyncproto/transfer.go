@@ -45,7 +45,7 @@ func (s *session) transfer(q *request) error {
 	if err != nil {
 		return err
 	}
-	s.fetched.note(f.took)
+	s.fetched.note(f)
 	s.w.Write(res.Sum)
 	if res.ReadErr != nil {
 		s.list.AddIOError(flist.IOGeneral)
