@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -283,4 +284,44 @@ func (d *dying) Write(p []byte) (int, error) {
 		return 0, io.ErrClosedPipe
 	}
 	return len(p), nil
+}
+
+// Whatever a client sends, slow storage changes nothing but the time: neither what
+// it gets nor how its session ends.
+func TestLookAheadHostile(t *testing.T) {
+	var in bytes.Buffer
+	w := wire.NewWriter(&in)
+	w.Frame()
+	asksForAll(w)
+	requests := in.Bytes()
+	run := func(fs vfs.FS, command string, in []byte) ([]byte, Result) {
+		var out bytes.Buffer
+		// In one piece, since where frames end depends on when the input comes.
+		c := aheadConfig(fs, bytes.NewReader(append(opening(), in...)), &out)
+		c.Command = command
+		res := Serve(context.Background(), c)
+		return out.Bytes(), res
+	}
+	for seed := range uint64(100) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		in := bytes.Clone(requests)
+		for range 1 + random.IntN(4) {
+			in[random.IntN(len(in))] = byte(random.IntN(256))
+		}
+		command := aheadPull
+		if seed%3 == 0 {
+			command = "rsync --server --sender --append -re.LsfxCIvu . ."
+		}
+		synctest.Test(t, func(t *testing.T) {
+			want, wantRes := run(&slowFiles{FS: filesTree()}, command, in)
+			slow := &slowFiles{FS: filesTree(), delay: 2 * time.Millisecond}
+			got, res := run(slow, command, in)
+			if !bytes.Equal(got, want) || fmt.Sprint(res) != fmt.Sprint(wantRes) {
+				t.Errorf("seed %d: %d bytes, %+v\nwithout delay: %d bytes, %+v", seed, len(got), res, len(want), wantRes)
+			}
+			if slow.open.Load() != 0 {
+				t.Errorf("seed %d: %d files are still open", seed, slow.open.Load())
+			}
+		})
+	}
 }
