@@ -139,7 +139,7 @@ var importRules = []importRule{
 		name:   "testonly",
 		in:     []string{"..."},
 		except: helpers,
-		deny:   []string{"testing", "rrserve/bench", "rrserve/fuzz", "rrserve/internal/rrtest", "rrserve/internal/rsyncproto/token/tokentest", "rrserve/internal/vfs/vfstest", "rrserve/test", "github.com/gokrazy/rsync", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal"},
+		deny:   []string{"testing", "rrserve/bench", "rrserve/fuzz", "rrserve/internal/rrtest", "rrserve/internal/rsyncproto/token/tokentest", "rrserve/internal/vfs/vfstest", "rrserve/test", "github.com/gokrazy/rsync", "github.com/google/go-cmp", "github.com/hanwen/go-fuse", "github.com/rogpeppe/go-internal"},
 		why:    "What tests need stays out of the binary.",
 	},
 	{

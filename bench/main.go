@@ -7,6 +7,9 @@
 //	go run ./bench -scale 0.05       a quick look
 //	go run ./bench -run 'delta|text' some rows
 //
+// One row has storage that is slow to open and read, which is mounted below both
+// servers; that takes root and /dev/fuse.
+//
 // Wall time is the client's, from its start to its end. CPU time and memory are
 // those of all processes of the server, see measure.go.
 package main

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"rrserve/internal/rrtest"
 )
@@ -28,6 +29,8 @@ type row struct {
 	// times is how often a client runs in turn, to be measurable; the figures
 	// are divided by it; 0 is 1.
 	times int
+	// delay is how long the storage takes for each opening and each read.
+	delay time.Duration
 	args  []string
 }
 
@@ -46,6 +49,10 @@ func rows(scale float64) []row {
 		{
 			name: fmt.Sprintf("first copy of %d small files", n(50_000)), args: archive,
 			make: func(src, _ string) error { return rrtest.SmallFiles(src, n(50_000)) },
+		},
+		{
+			name: fmt.Sprintf("first copy of %d small files, 2 ms per open and per read", n(5_000)), delay: 2 * time.Millisecond, args: archive,
+			make: func(src, _ string) error { return rrtest.SmallFiles(src, n(5_000)) },
 		},
 		{
 			name: fmt.Sprintf("first copy of a file of %d MiB", n(2048)), args: archive,

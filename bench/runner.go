@@ -43,10 +43,19 @@ func (b *runner) row(r row) (sides [2][]usage, err error) {
 			return sides, err
 		}
 	}
+	served := src
+	if r.delay > 0 {
+		served = dir + "/slow"
+		unmount, err := slowMount(src, served, r.delay)
+		if err != nil {
+			return sides, err
+		}
+		defer func() { err = errors.Join(err, unmount()) }()
+	}
 	for rep := range b.reps {
 		for turn := range 2 {
 			side := (turn + rep) % 2 // who begins alternates
-			u, err := b.once(r, side, dir, rep == 0)
+			u, err := b.once(r, side, dir, served, rep == 0)
 			if err != nil {
 				return sides, err
 			}
@@ -66,12 +75,12 @@ func (b *runner) start(side int, root string) (*rrtest.Server, error) {
 }
 
 // once measures one run. With check it also compares what arrived.
-func (b *runner) once(r row, side int, dir string, check bool) (usage, error) {
+func (b *runner) once(r row, side int, dir, served string, check bool) (usage, error) {
 	dsts, err := destinations(r, dir)
 	if err != nil {
 		return usage{}, err
 	}
-	s, err := b.start(side, dir+"/src")
+	s, err := b.start(side, served)
 	if err != nil {
 		return usage{}, err
 	}

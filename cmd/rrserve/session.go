@@ -23,6 +23,10 @@ import (
 // two files of several hundred GiB and many small ones.
 const sumMemory = 1 << 30
 
+// maxFetched bounds the files that all sessions together read before their turn:
+// 128 MiB of memory, and an eighth of the threads that a Go process may have.
+const maxFetched = 1024
+
 // maxLogged is how much of a command line goes into the log, in bytes.
 const maxLogged = 4096
 
@@ -35,6 +39,7 @@ func newHandler(o *options, board *status.Board, log *slog.Logger) sshsrv.Handle
 		NoXattrs:  jail.Xattrs == 0,
 		Idle:      o.idleTimeout,
 		SumMemory: rsyncproto.NewSumMemory(sumMemory),
+		Fetches:   rsyncproto.NewFetchLimit(maxFetched),
 	}
 	var running perClient
 	return func(ctx context.Context, x *sshsrv.Exec) int {

@@ -79,6 +79,12 @@ func cpuTime(b *testing.B) float64 {
 
 // realTree is a tree of that many empty files as the server sees it.
 func realTree(b *testing.B, files int) vfs.FS {
+	_, fsys := realFiles(b, files)
+	return fsys
+}
+
+// realFiles is realTree with the directory where it is.
+func realFiles(b *testing.B, files int) (string, vfs.FS) {
 	parent := ""
 	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
 		parent = "/dev/shm"
@@ -105,7 +111,7 @@ func realTree(b *testing.B, files int) vfs.FS {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { root.Close() })
-	return vfs.FromAfero(afero.NewReadOnlyFs(afero.NewBasePathFs(root, "/")), vfs.Flags{NoFollow: jail.NoFollow})
+	return dir, vfs.FromAfero(afero.NewReadOnlyFs(afero.NewBasePathFs(root, "/")), vfs.Flags{NoFollow: jail.NoFollow})
 }
 
 func dirName(i int) string  { return fmt.Sprintf("directory-%04d", i) }

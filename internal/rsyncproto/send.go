@@ -47,6 +47,7 @@ type request struct {
 }
 
 func (q *request) transfer() bool { return q.flags&itemTransfer != 0 }
+func (q *request) regular() bool  { return q.entry != nil && q.entry.IsRegular() }
 
 // sendFiles answers requests until the client is done with the last phase.
 func (s *session) sendFiles() error {
@@ -170,32 +171,39 @@ func (s *session) badIndex(ndx int32) error {
 // keep the connection alive: one index past the end, flags ITEM_IS_NEW.
 const keepAliveItem = 0x2000
 
-// item reads one request and answers it.
-func (s *session) item(ndx int32, phase int) error {
-	q := request{ndx: ndx, flags: itemTransfer, basis: basisFile}
+// readRequest reads into q what follows its index, up to the sum head. A
+// keep-alive is no item.
+func (s *session) readRequest(r *wire.Reader, q *request) (isItem bool, err error) {
+	q.flags, q.basis = itemTransfer, basisFile
 	if s.v.Items() {
-		q.flags = s.r.Short()
+		q.flags = r.Short()
 	}
-	if s.v == 29 && q.flags == keepAliveItem && int(ndx) == s.lists[0].Len() {
-		return s.r.Err()
+	if s.v == 29 && q.flags == keepAliveItem && int(q.ndx) == s.lists[0].Len() {
+		return false, r.Err()
 	}
-	entry, ok := s.find(ndx)
+	entry, ok := s.find(q.ndx)
 	if !ok {
-		return s.badIndex(ndx)
+		return false, s.badIndex(q.ndx)
 	}
 	q.entry = entry
 	if q.flags&itemBasisType != 0 {
-		q.basis = s.r.Byte()
+		q.basis = r.Byte()
 	}
 	if q.flags&itemXname != 0 {
-		q.xname = s.r.Vstring("length of a name in a request", maxXname)
+		q.xname = r.Vstring("length of a name in a request", maxXname)
 	}
-	if s.exchangesXattrs(&q) {
-		if err := s.readXattrRequest(&q); err != nil {
-			return err
+	if s.exchangesXattrs(q) {
+		if err := s.readXattrRequest(r, q); err != nil {
+			return false, err
 		}
 	}
-	if err := s.r.Err(); err != nil {
+	return true, r.Err()
+}
+
+// item reads one request and answers it.
+func (s *session) item(ndx int32, phase int) error {
+	q := request{ndx: ndx}
+	if isItem, err := s.readRequest(s.r, &q); !isItem || err != nil {
 		return err
 	}
 	if !q.transfer() {
@@ -205,7 +213,7 @@ func (s *session) item(ndx int32, phase int) error {
 	switch {
 	case phase == 2:
 		return protocolErrorf("got transfer request in phase 2 [sender]")
-	case entry == nil || !entry.IsRegular():
+	case !q.regular():
 		return protocolErrorf("received request to transfer non-regular file: %d [sender]", ndx)
 	case s.pull.DryRun:
 		s.echo(&q)
@@ -237,10 +245,7 @@ const maxDeleted = 1 << 28
 
 // echoDelStats sends the client's counts of deletions back.
 func (s *session) echoDelStats() error {
-	var counts [5]int32
-	for i, kind := range [...]string{"files", "directories", "links", "devices", "specials"} {
-		counts[i] = s.r.Varint(fmt.Sprintf("number of deleted %s", kind), 0, maxDeleted)
-	}
+	counts := readDelStats(s.r)
 	if err := s.r.Err(); err != nil {
 		return err
 	}
@@ -249,6 +254,13 @@ func (s *session) echoDelStats() error {
 		s.w.Varint(c)
 	}
 	return s.w.Err()
+}
+
+func readDelStats(r *wire.Reader) (counts [5]int32) {
+	for i, kind := range [...]string{"files", "directories", "links", "devices", "specials"} {
+		counts[i] = r.Varint(fmt.Sprintf("number of deleted %s", kind), 0, maxDeleted)
+	}
+	return counts
 }
 
 // goodbye sends the statistics and waits for the client's last word.

@@ -65,6 +65,9 @@ type Config struct {
 	MungeLinks bool
 	// Seed is the checksum seed, 0 for a random one.
 	Seed int32
+	// Fetches bounds the files that are read before their turn together with other
+	// sessions; nil: only those of this one are counted.
+	Fetches *FetchLimit
 	// Progress is kept up to date for those who watch; nil: nobody does.
 	Progress *Progress
 	// Now is the clock of the statistics; nil: time.Now.
@@ -132,6 +135,7 @@ type session struct {
 
 	sumConfig checksum.Config
 	sender    *delta.Sender
+	fetched   lookAhead
 	listHash  *checksum.File // of -c
 	listBuf   []byte
 
@@ -180,6 +184,7 @@ func Serve(ctx context.Context, c Config) Result {
 		if s.list != nil {
 			s.list.Close()
 		}
+		s.fetched.close()
 	}()
 	return s.finish(s.run())
 }

@@ -19,7 +19,7 @@ func (s *session) transfer(q *request) error {
 		return err
 	}
 	again := q.entry.Sent()
-	appending := s.appendMode() != 0 && !again
+	appending := s.appends(q.entry)
 	var sums *delta.Sums
 	if !appending && head.Count > 0 {
 		limit, give := s.SumMemory.take(head)
@@ -28,7 +28,7 @@ func (s *session) transfer(q *request) error {
 			return err
 		}
 	}
-	f, err := s.open(q.entry.Path())
+	f, err := s.openNext(q)
 	if err != nil {
 		s.cannotOpen(q, err)
 		return s.w.Err()
@@ -45,6 +45,7 @@ func (s *session) transfer(q *request) error {
 	if err != nil {
 		return err
 	}
+	s.fetched.note(f)
 	s.w.Write(res.Sum)
 	if res.ReadErr != nil {
 		s.list.AddIOError(flist.IOGeneral)
@@ -61,7 +62,7 @@ func (s *session) transfer(q *request) error {
 	return s.w.Err()
 }
 
-func (s *session) sendData(f *vfs.File, head delta.Head, sums *delta.Sums, appending, inPlace bool) (delta.Result, error) {
+func (s *session) sendData(f *opened, head delta.Head, sums *delta.Sums, appending, inPlace bool) (delta.Result, error) {
 	if s.sender == nil {
 		s.sender = delta.NewSender(s.sumConfig)
 	}
@@ -74,6 +75,10 @@ func (s *session) sendData(f *vfs.File, head delta.Head, sums *delta.Sums, appen
 	}
 	return s.sender.Whole(f, size, s.tokens)
 }
+
+// appends reports whether a request for e is for what its copy lacks at the end,
+// and so has no block sums.
+func (s *session) appends(e *flist.Entry) bool { return s.appendMode() != 0 && !e.Sent() }
 
 // appendMode is 0, 1 for --append or 2 for --append-verify, which is what
 // protocols below 30 mean by either.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"rrserve/internal/rsyncproto/flist"
+	"rrserve/internal/rsyncproto/wire"
 )
 
 // exchangesXattrs reports whether values of attributes are asked for in q and
@@ -26,12 +27,12 @@ func (s *session) exchangesXattrs(q *request) bool {
 // readXattrRequest reads which values the client wants: distances between the
 // numbers of attributes, up to a zero. The order of the numbers is the client's;
 // the answer is in ascending order and has none twice, as with stock.
-func (s *session) readXattrRequest(q *request) error {
+func (s *session) readXattrRequest(r *wire.Reader, q *request) error {
 	long := s.list.LongXattrs(q.entry)
 	var wanted []bool
 	for number := int64(0); ; {
-		d := s.r.Varint("distance to an attribute", math.MinInt32, math.MaxInt32)
-		if d == 0 || s.r.Err() != nil {
+		d := r.Varint("distance to an attribute", math.MinInt32, math.MaxInt32)
+		if d == 0 || r.Err() != nil {
 			break
 		}
 		number += int64(d)
@@ -51,7 +52,7 @@ func (s *session) readXattrRequest(q *request) error {
 			q.xattrs = append(q.xattrs, long[i])
 		}
 	}
-	return s.r.Err()
+	return r.Err()
 }
 
 // sendXattrs sends the values that were asked for as they are now. One that

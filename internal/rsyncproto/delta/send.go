@@ -12,6 +12,7 @@ import (
 type Sender struct {
 	file  *checksum.File
 	block *checksum.Block
+	src   source // the file being sent
 	buf   buffers
 	// Of searches: the memory of one filter, and what goes from one buffer to the
 	// next.
@@ -60,7 +61,8 @@ func (s *Sender) Append(file io.ReaderAt, size, from int64, verify bool, out tok
 
 func (s *Sender) source(file io.ReaderAt, pos, size int64) *source {
 	s.file.Reset()
-	return &source{file: file, pos: pos, size: size, sum: s.file}
+	s.src = source{file: file, pos: pos, size: size, sum: s.file}
+	return &s.src
 }
 
 // literals sends what src yields, without its first skip bytes.

@@ -84,23 +84,29 @@ func (b *buffers) get(i, n int) []byte {
 // chunks yields the rest of the file piece by piece. Each piece stands in a
 // buffer behind room bytes that the consumer may fill; it is valid until the
 // loop goes on. At most chunk bytes come at a time.
+//
+// It is short enough to be inlined, so that a loop over it allocates nothing.
 func (s *source) chunks(b *buffers, room, chunk int) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) { s.each(b, room, chunk, yield) }
+}
+
+// each is the loop of chunks.
+func (s *source) each(b *buffers, room, chunk int, yield func([]byte) bool) {
 	left := s.size - s.pos
 	chunk = int(min(int64(chunk), left))
 	if left >= aheadSize {
-		return func(yield func([]byte) bool) { s.ahead(b, room, chunk, yield) }
+		s.ahead(b, room, chunk, yield)
+		return
 	}
-	return func(yield func([]byte) bool) {
-		for s.pos < s.size {
-			p := b.get(0, room+chunk)
-			if !yield(p[:room+len(s.read(p[room:]))]) {
-				return
-			}
+	for s.pos < s.size {
+		p := b.get(0, room+chunk)
+		if !yield(p[:room+len(s.read(p[room:]))]) {
+			return
 		}
 	}
 }
 
-// ahead is chunks with the reading and hashing in a goroutine of its own, which
+// ahead is each with the reading and hashing in a goroutine of its own, which
 // is at most one buffer ahead and has ended when ahead returns.
 func (s *source) ahead(b *buffers, room, chunk int, yield func([]byte) bool) {
 	free, full := make(chan []byte, len(b)), make(chan []byte, len(b))

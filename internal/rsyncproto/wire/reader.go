@@ -79,6 +79,24 @@ func (r *Reader) Count() int64 { return r.n }
 // peer, as far as can be told.
 func (r *Reader) Buffered() bool { return r.left > 0 && r.src.Buffered() > 0 || r.src.Buffered() > 4 }
 
+// Gather takes what the stream has next beside what is buffered, if there is
+// room. It waits for the peer if nothing is there.
+func (r *Reader) Gather() {
+	if n := r.src.Buffered(); n < r.src.Size() {
+		r.src.Peek(n + 1) // an error comes again with the read that needs the byte
+	}
+}
+
+// Ahead returns a Reader of what is buffered and not decoded. What it decodes is
+// still to be decoded by r. It never waits: where the buffer ends, it fails. It is
+// valid until r is used.
+func (r *Reader) Ahead() *Reader {
+	a := *r
+	p, _ := r.src.Peek(r.src.Buffered())
+	a.src = bufio.NewReaderSize(bytes.NewReader(p), 512)
+	return &a
+}
+
 func (r *Reader) fail(err error) {
 	if r.err == nil {
 		if err == io.EOF {

@@ -256,3 +256,40 @@ func TestSkip(t *testing.T) {
 		t.Errorf("got %d, %v", b, r.Err())
 	}
 }
+
+// What is decoded ahead is decoded again, and ends where the buffer ends.
+func TestAhead(t *testing.T) {
+	pieces := make(chan []byte, 3)
+	pieces <- unhex(t, "05 00 00 07 01 02 03")
+	pieces <- unhex(t, "04 05")
+	r := NewReader(readerFunc(func(p []byte) (int, error) {
+		select {
+		case b := <-pieces:
+			return copy(p, b), nil
+		default:
+			t.Error("waits for the peer")
+			return 0, io.EOF
+		}
+	}))
+	r.Frame(true)
+	if a := r.Ahead(); a.Byte() != 0 || a.Err() != io.ErrUnexpectedEOF {
+		t.Errorf("of nothing: %v", a.Err())
+	}
+	r.Gather()
+	a := r.Ahead()
+	if x, y := a.Ndx(32), a.Byte(); x != 0 || y != 2 || a.Err() != nil {
+		t.Errorf("ahead: %d, %d, %v", x, y, a.Err())
+	}
+	if a.Short(); a.Err() != io.ErrUnexpectedEOF {
+		t.Errorf("beyond the buffer: %v", a.Err())
+	}
+	r.Gather()
+	x, y, z := r.Ndx(32), r.Byte(), r.Byte()
+	if rest := r.Short(); x != 0 || y != 2 || z != 3 || rest != 0x0504 || r.Err() != nil || r.Count() != 9 {
+		t.Errorf("read: %d, %d, %d, %x, %d bytes, %v", x, y, z, rest, r.Count(), r.Err())
+	}
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
