@@ -62,11 +62,21 @@ type search struct {
 	wrong  int64  // how many more guesses may be wrong, see wrongGuesses
 }
 
-// workLimit is what a search of size bytes may spend on blocks that look alike
-// but are not, in bytes hashed. Chance takes size^2/2^32 of it. A peer can
-// make every offset cost a hash of a whole block (CVE-2026-70453 is of this
-// kind), against which a bound per offset is no bound.
-func workLimit(size int64) int64 { return 64<<20 + 16*size }
+// workLimit is what a search of size bytes, with blocks that cover basis bytes,
+// may spend on blocks that look alike but are not, in bytes hashed. A peer can
+// make every offset cost a hash of a whole block (CVE-2026-70453 is of this kind),
+// against which a bound per offset is no bound.
+//
+// Where nothing of a file is found, chance takes size*basis/2^32 of it: each
+// offset has the weak sum of one of basis/length blocks once in 2^32 times, and
+// then costs length. The limit is twice that, which counts from some 32 GiB on,
+// and enough for the candidates of the index, below 13 bytes per offset with the
+// most blocks that are kept. A basis beyond the file's own size is the peer's
+// word alone and does not count; nor does a size beyond 64 TiB.
+func workLimit(size, basis int64) int64 {
+	size = min(size, 64<<40)
+	return 64<<20 + 16*size + (size>>16)*(min(size, basis)>>15)
+}
 
 // wrongGuesses is how often the block that is expected next may be looked for
 // by its strong sum of this many bytes alone and not be there. To compute the
@@ -89,7 +99,7 @@ func (s *Sender) newSearch(sums *Sums, size int64, out token.Writer, inPlace boo
 	m := &search{
 		sums: sums, block: s.block, out: out, inPlace: inPlace, fresh: true,
 		length: int(sums.head.BlockLength), short: sums.short(),
-		budget: workLimit(size),
+		budget: workLimit(size, int64(sums.Len())*int64(sums.head.BlockLength)),
 		wrong:  wrongGuesses(sums.head.Strong),
 	}
 	if s.filter == nil {
