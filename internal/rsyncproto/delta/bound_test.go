@@ -3,6 +3,8 @@ package delta
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
+	"math/bits"
 	"runtime"
 	"slices"
 	"testing"
@@ -99,10 +101,41 @@ func TestWorkIsBounded(t *testing.T) {
 		t.Fatalf("%d bytes left, %v", len(rest), err)
 	}
 	if least := -int64(n + len(blocks)*candidateCost); m.budget > 0 || m.budget < least {
-		t.Errorf("%d of %d left to spend", m.budget, workLimit(size))
+		t.Errorf("%d of %d left to spend", m.budget, workLimit(size, int64(n*len(blocks))))
 	}
 	if out.literal != size || out.blocks != nil || m.pos != size {
 		t.Errorf("%d bytes literal, blocks %v, ended at %d", out.literal, out.blocks, m.pos)
+	}
+}
+
+// The limit leaves room for what chance takes where nothing of a file is found,
+// and a peer that makes it look like that gets little more than double. It ended
+// the search in files of more than 64 GiB.
+func TestWorkLimit(t *testing.T) {
+	for _, c := range []struct{ size, length int64 }{
+		{700, 700}, {1 << 20, 1024}, {2 << 30, 46336}, {8 << 30, 700}, {32 << 30, maxBlock}, {64 << 30, maxBlock},
+		{64 << 30, 8192}, {256 << 30, maxBlock}, {1 << 40, maxBlock}, {16 << 40, maxBlock}, {64 << 40, maxSearchBlock},
+	} {
+		size, blocks := float64(c.size), min(c.size/c.length, MemoryLimit/(blockCost+2))
+		chance := size * float64(blocks) / (1 << 32) * float64(c.length+candidateCost)
+		// What passes the filter meets the candidates of one head; see newIndex.
+		n := bits.Len64(uint64(blocks))
+		filter, heads := math.Exp2(float64(min(n+4, maxLargeLog))), math.Exp2(float64(n))
+		pass := math.Pow(1-math.Exp(-2*float64(blocks)/filter), 2)
+		candidates := size * pass * float64(blocks) / heads * candidateCost
+		limit := float64(workLimit(c.size, blocks*c.length))
+		if chance+candidates > limit-size {
+			t.Errorf("%d bytes: %g for chance and %g for candidates, limit %g", c.size, chance, candidates, limit)
+		}
+		if most := 64<<20 + 16*size + 2.01*chance; limit > most {
+			t.Errorf("%d bytes: limit %g, more than %g", c.size, limit, most)
+		}
+	}
+	if workLimit(math.MaxInt64, math.MaxInt64) != workLimit(64<<40, 64<<40) || workLimit(math.MaxInt64, math.MaxInt64) < 0 {
+		t.Error("the limit of the largest file")
+	}
+	if workLimit(2<<30, math.MaxInt64) != workLimit(2<<30, 2<<30) {
+		t.Error("a peer's word raises the limit")
 	}
 }
 

@@ -59,13 +59,37 @@ type search struct {
 	window window // over the bytes at pos, unless fresh
 	fresh  bool   // the window at pos is not computed yet
 	budget int64  // see workLimit
+	wrong  int64  // how many more guesses may be wrong, see wrongGuesses
 }
 
-// workLimit is what a search of size bytes may spend on blocks that look alike
-// but are not, in bytes hashed. Chance takes size^2/2^32 of it. A peer can
-// make every offset cost a hash of a whole block (CVE-2026-70453 is of this
-// kind), against which a bound per offset is no bound.
-func workLimit(size int64) int64 { return 64<<20 + 16*size }
+// workLimit is what a search of size bytes, with blocks that cover basis bytes,
+// may spend on blocks that look alike but are not, in bytes hashed. A peer can
+// make every offset cost a hash of a whole block (CVE-2026-70453 is of this kind),
+// against which a bound per offset is no bound.
+//
+// Where nothing of a file is found, chance takes size*basis/2^32 of it: each
+// offset has the weak sum of one of basis/length blocks once in 2^32 times, and
+// then costs length. The limit is twice that, which counts from some 32 GiB on,
+// and enough for the candidates of the index, below 13 bytes per offset with the
+// most blocks that are kept. A basis beyond the file's own size is the peer's
+// word alone and does not count; nor does a size beyond 64 TiB.
+func workLimit(size, basis int64) int64 {
+	size = min(size, 64<<40)
+	return 64<<20 + 16*size + (size>>16)*(min(size, basis)>>15)
+}
+
+// wrongGuesses is how often the block that is expected next may be looked for
+// by its strong sum of this many bytes alone and not be there. To compute the
+// weak sum as well costs more than all the rest of a match, but together with
+// it strong sums may be short. So that not even one file in 4096 has to be sent
+// again because of a guess, 3 bytes allow for 4096 wrong ones and 4 for a
+// million. Clients send 2 for files below 32 MiB: these do without guesses.
+func wrongGuesses(strong int32) int64 {
+	if strong < 3 {
+		return 0
+	}
+	return 1 << min(8*strong-12, 62)
+}
 
 // candidateCost is what looking at one candidate costs, in bytes hashed: with 10
 // million blocks of one weak sum a search of 2 GiB takes ten to twenty seconds.
@@ -74,7 +98,9 @@ const candidateCost = 64
 func (s *Sender) newSearch(sums *Sums, size int64, out token.Writer, inPlace bool) *search {
 	m := &search{
 		sums: sums, block: s.block, out: out, inPlace: inPlace, fresh: true,
-		length: int(sums.head.BlockLength), short: sums.short(), budget: workLimit(size),
+		length: int(sums.head.BlockLength), short: sums.short(),
+		budget: workLimit(size, int64(sums.Len())*int64(sums.head.BlockLength)),
+		wrong:  wrongGuesses(sums.head.Strong),
 	}
 	if s.filter == nil {
 		s.filter = new(smallFilter)
@@ -101,8 +127,10 @@ func (m *search) chunk(p []byte) ([]byte, error) {
 		} else if at+n > len(p) {
 			break
 		} else if m.fresh {
-			m.window, m.fresh = newWindow(p[at:at+n]), false
-			block = m.find(p[at : at+n])
+			if block = m.guess(p[at : at+n]); block == none {
+				m.window, m.fresh = newWindow(p[at:at+n]), false
+				block = m.find(p[at : at+n])
+			}
 		}
 		if block == none {
 			moved, hit := m.index.roll(&m.window, p[at:])
@@ -162,6 +190,41 @@ func (m *search) allowed(i int32) bool {
 	return !m.inPlace || int64(i)*int64(m.length) >= m.pos || m.kept[i/64]>>(i%64)&1 != 0
 }
 
+// own returns the block whose place in the client's file is pos, if it is one
+// of full length and the client writes in place: it then need not write it.
+func (m *search) own() int32 {
+	if i := m.pos / int64(m.length); m.inPlace && m.pos%int64(m.length) == 0 && i < int64(len(m.index.weak)) {
+		return int32(i)
+	}
+	return none
+}
+
+// next returns the block after the one matched last, if it is one of full
+// length. It makes a run, which is short on the wire and easy to read.
+func (m *search) next() int32 {
+	if m.want < int32(len(m.index.weak)) && m.allowed(m.want) {
+		return m.want
+	}
+	return none
+}
+
+// guess returns the block that is expected at pos if the content p of the
+// window has its strong sum, or none.
+func (m *search) guess(p []byte) int32 {
+	i := m.own()
+	if i == none {
+		i = m.next()
+	}
+	if i == none || m.wrong <= 0 {
+		return none
+	}
+	if !m.same(i, m.sum(p)) {
+		m.wrong--
+		return none
+	}
+	return i
+}
+
 // find returns a block of full length that is the content p of the window, or
 // none.
 func (m *search) find(p []byte) int32 {
@@ -177,16 +240,10 @@ func (m *search) find(p []byte) int32 {
 		}
 		return true
 	}
-	// A block in its own place need not be written by the client. Else the block
-	// after the last one makes a run, which is short on the wire and easy to read.
-	if m.inPlace && m.pos%int64(m.length) == 0 {
-		own := m.pos / int64(m.length)
-		if own < int64(len(m.index.weak)) && m.index.weak[own] == weak && is(int32(own)) {
-			return int32(own)
+	for _, i := range [...]int32{m.own(), m.next()} {
+		if i != none && m.index.weak[i] == weak && is(i) {
+			return i
 		}
-	}
-	if m.want < int32(len(m.index.weak)) && m.index.weak[m.want] == weak && m.allowed(m.want) && is(m.want) {
-		return m.want
 	}
 	seen := 0
 	for i := m.index.bucket(weak); *i != none && seen < maxChain; {

@@ -8,37 +8,59 @@ import "encoding/binary"
 func Weak(p []byte) uint32 {
 	// A signed byte is its bit pattern with the top bit flipped, less 128. So the
 	// loops add up unsigned numbers, eight at a time, and the bias goes at the end.
-	const (
-		flip  = 0x8080808080808080
-		lanes = 0x00ff00ff00ff00ff // every second byte, each with room to grow to 16 bits
-		ones  = 0x0001000100010001
-	)
-	k := uint64(len(p))
 	var s1, s2 uint64
-	for len(p) >= 64 {
-		q := p[:64:64]
-		// even and odd add up the bytes at even and odd places; evens and odds
-		// add up the sums before each word, so that earlier words weigh more.
-		var even, odd, evens, odds uint64
-		for i := 0; i < 64; i += 8 {
-			x := binary.LittleEndian.Uint64(q[i:]) ^ flip
-			evens += even
-			odds += odd
-			even += x & lanes
-			odd += x >> 8 & lanes
-		}
-		// A product's top lane is the sum of the four lanes, weighted; no lane
-		// below it reaches 2^16, as 8*255*(8+6+4) = 36720 is the most.
-		s2 += 64*s1 + 8*((evens*ones>>48)+(odds*ones>>48)) +
-			even*0x0008000600040002>>48 + odd*0x0007000500030001>>48
-		s1 += even*ones>>48 + odd*ones>>48
-		p = p[64:]
+	i := 0
+	for ; i+64 <= len(p); i += 64 {
+		q := (*[64]byte)(p[i:])
+		var l lanes
+		l = l.add(binary.LittleEndian.Uint64(q[0:]))
+		l = l.add(binary.LittleEndian.Uint64(q[8:]))
+		l = l.add(binary.LittleEndian.Uint64(q[16:]))
+		l = l.add(binary.LittleEndian.Uint64(q[24:]))
+		l = l.add(binary.LittleEndian.Uint64(q[32:]))
+		l = l.add(binary.LittleEndian.Uint64(q[40:]))
+		l = l.add(binary.LittleEndian.Uint64(q[48:]))
+		l = l.add(binary.LittleEndian.Uint64(q[56:]))
+		sum, prefixes := l.sums()
+		s2 += 64*s1 + prefixes
+		s1 += sum
 	}
-	for _, b := range p {
+	for _, b := range p[i:] {
 		s1 += uint64(b ^ 0x80)
 		s2 += s1
 	}
+	k := uint64(len(p))
 	s1 -= 128 * k
 	s2 -= 64 * k * (k + 1)
 	return uint32(s1)&0xffff | uint32(s2)<<16
+}
+
+// lanes are the sums of up to eight words of eight bytes, in lanes of 16 bits.
+//
+// even and odd add up the bytes at even and odd places; evens and odds add up
+// the sums before each word, so that earlier words weigh more. The lanes of odd
+// and odds hold 2^8 times too much of the even place beside them until the end:
+// to mask it off word by word costs more.
+type lanes struct{ even, odd, evens, odds uint64 }
+
+func (l lanes) add(word uint64) lanes {
+	word ^= 0x8080808080808080
+	l.evens += l.even
+	l.odds += l.odd
+	l.even += word & 0x00ff00ff00ff00ff
+	l.odd += word >> 8
+	return l
+}
+
+// sums returns the sum of all bytes, and of all prefix sums, modulo 2^16 at
+// least.
+func (l lanes) sums() (sum, prefixes uint64) {
+	l.odd -= l.even >> 16 << 8
+	l.odds -= l.evens >> 16 << 8
+	// A product's top lane is the sum of the four lanes, weighted. No lane below
+	// it may reach 2^16: 3*255*56 = 42840 and 8*255*(8+6+4) = 36720 are the most.
+	const ones = 0x0001000100010001
+	sum = (l.even + l.odd) * ones >> 48
+	prefixes = 8*((l.evens+l.odds)*ones>>48) + l.even*0x0008000600040002>>48 + l.odd*0x0007000500030001>>48
+	return sum, prefixes
 }
