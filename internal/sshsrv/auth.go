@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -24,13 +25,13 @@ func acceptedKey(p *ssh.Permissions) AuthorizedKey {
 	return p.ExtraData[authorizedKeyData{}].(AuthorizedKey)
 }
 
-// login is the authentication of one connection. Its messages use sshd's words
-// with what the peer chose as attributes, behind the address.
+// login is the authentication of one connection. Its messages are in words.go.
 type login struct {
 	*conn
 	offered ssh.PublicKey // refused and not yet logged
 	user    string        // last one tried
 	tried   bool          // something other than "none" was
+	invalid bool          // user may not log in, whatever the key
 }
 
 // config is the server's configuration with this connection's callbacks, and
@@ -95,49 +96,62 @@ func (l *login) logAttempt(m ssh.ConnMetadata, method string, err error) {
 	if !slices.Contains(methods, method) {
 		method = "unknown"
 	}
-	log := l.log.With("user", l.user)
-	switch {
-	case errors.Is(err, errUser):
-		log.Info("Invalid user")
-	case l.offered != nil && errors.Is(err, errKey):
-		log.Info("Failed "+method, "type", keyTypeName(l.offered), "fingerprint", ssh.FingerprintSHA256(l.offered))
-	case l.offered != nil:
-		log.Info("Failed "+method, "type", keyTypeName(l.offered), "fingerprint", ssh.FingerprintSHA256(l.offered), "err", err)
-	default:
-		log.Info("Failed "+method, "err", err)
-	}
+	offered := l.offered
 	l.offered = nil
+	log := l.log.With("user", l.user)
+	if l.invalid = errors.Is(err, errUser); l.invalid {
+		log.Info("Invalid user " + visible(l.user) + " from " + l.peer())
+		return
+	}
+	if !errors.Is(err, errKey) {
+		log = log.With("err", err)
+	}
+	words := "Failed " + method + " for " + l.name() + " from " + l.peer() + " ssh2"
+	if offered == nil {
+		log.Info(words)
+		return
+	}
+	kind, fingerprint := keyTypeName(offered), ssh.FingerprintSHA256(offered)
+	log.Info(words+": "+kind+" "+fingerprint, "type", kind, "fingerprint", fingerprint)
 }
+
+// tooMany is how x/crypto ends a connection that has used up MaxAuthTries.
+const tooMany = "too many authentication"
 
 // ended says why nobody logged in, and what that costs the source.
 func (l *login) ended(err error) {
 	var negotiation *ssh.AlgorithmNegotiationError
 	var auth *ssh.ServerAuthError
 	var network net.Error
+	log := l.log
+	if l.tried {
+		log = log.With("user", l.user)
+	}
 	switch {
 	case l.net.flooded.Load():
 		l.srv.count.flooding.Add(1)
 		l.srv.penalize(l.conn, penaltyGrace)
-		l.log.Info("Connection failed before authentication", "user", l.user, "err", errFlood)
+		log.Info("Disconnecting "+l.who()+": "+errFlood.Error()+" [preauth]", "err", errFlood)
 		return
 	case errors.As(err, &network) && network.Timeout():
 		l.srv.count.timedOut.Add(1)
 		l.srv.penalize(l.conn, penaltyGrace)
-		l.log.Info("Timeout before authentication", "user", l.user)
+		log.Info("Timeout before authentication for " + l.peer())
 		return
 	case l.tried:
 		l.srv.penalize(l.conn, penaltyAuthFail)
 	default:
 		l.srv.penalize(l.conn, penaltyNoAuth)
 	}
+	if !errors.As(err, &auth) && !errors.As(err, &network) && !errors.Is(err, io.EOF) {
+		log = log.With("err", clip(err.Error(), maxLogged))
+	}
 	switch {
 	case errors.As(err, &negotiation):
-		l.log.Info("Unable to negotiate", "err", clip(err.Error(), maxLogged))
-	case !errors.As(err, &auth) && !errors.As(err, &network) && !errors.Is(err, io.EOF):
-		l.log.Info("Connection failed before authentication", "user", l.user, "err", clip(err.Error(), maxLogged))
-	case l.tried:
-		l.log.Info("Connection closed by authenticating user", "user", l.user)
+		log.Info("Unable to negotiate with " + l.peer() + " [preauth]")
+	case l.tried && strings.Contains(err.Error(), tooMany):
+		log.Info("maximum authentication attempts exceeded for " + l.name() + " from " + l.peer() + " ssh2 [preauth]")
 	default:
-		l.log.Info("Connection closed before authentication")
+		log.Info("Connection closed by " + l.who() + " [preauth]")
 	}
 }

@@ -51,7 +51,7 @@ func TestCiphersOfClient(t *testing.T) {
 				t.Fatalf("login: %v", err)
 			}
 			if err != nil {
-				s.waitLog(`msg="Unable to negotiate"`)
+				s.waitLog(`msg="Unable to negotiate with 127.0.0.1 port `)
 				return
 			}
 			defer conn.Close()

@@ -19,6 +19,7 @@ type conn struct {
 	srv    *Server
 	net    *watchedConn
 	remote netip.AddrPort
+	local  netip.AddrPort
 	source netip.Prefix // what penalties count for
 	log    *slog.Logger // with the remote address
 	ssh    *ssh.ServerConn
@@ -39,6 +40,9 @@ func newConn(s *Server, nc net.Conn) *conn {
 		ap := addr.AddrPort()
 		c.remote = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 		c.source = sourceOf(c.remote.Addr())
+	}
+	if addr, ok := nc.LocalAddr().(*net.TCPAddr); ok {
+		c.local = addr.AddrPort()
 	}
 	c.log = s.cfg.Log.With("from", c.remote.Addr().String(), "port", c.remote.Port())
 	return c
@@ -84,7 +88,7 @@ func (c *conn) serve(ctx context.Context) {
 	limit, n, ok := c.srv.connections.take(c.key)
 	if !ok {
 		c.srv.count.overLimit.Add(1)
-		c.log.Warn("refused: too many connections "+limit, "limit", n, "key", c.key.Name)
+		c.log.Warn("refused: too many connections "+limit, "limit", n, "key", c.key.Name, "code", codeLimit)
 		c.discard(channels, requests)
 		return
 	}
@@ -132,7 +136,7 @@ func (c *conn) login() (<-chan ssh.NewChannel, <-chan *ssh.Request, bool) {
 	if m, ok := sc.Conn.(ssh.AlgorithmsConnMetadata); ok {
 		algorithms = m.Algorithms()
 	}
-	c.log.Info("Accepted publickey", "user", sc.User(),
+	c.log.Info("Accepted publickey for "+visible(clip(sc.User(), maxUser))+" from "+c.peer()+" ssh2: "+c.key.Type+" "+c.key.Fingerprint, "user", sc.User(),
 		"type", c.key.Type, "fingerprint", c.key.Fingerprint, "key", c.key.Name,
 		"client", string(sc.ClientVersion()),
 		"kex", algorithms.KeyExchange, "cipher", algorithms.Write.Cipher)
@@ -152,14 +156,14 @@ func (c *conn) discard(channels <-chan ssh.NewChannel, requests <-chan *ssh.Requ
 func (c *conn) open(ctx context.Context, nc ssh.NewChannel) {
 	switch {
 	case nc.ChannelType() != "session":
-		c.complain(slog.LevelInfo, "refused channel", "type", clip(nc.ChannelType(), maxLogged))
+		c.complain(slog.LevelInfo, "refused channel", "type", clip(nc.ChannelType(), maxLogged), "code", codeShell)
 		nc.Reject(ssh.Prohibited, "nothing is forwarded here")
 		return
 	case c.srv.isDraining():
 		nc.Reject(ssh.ConnectionFailed, "the server is stopping")
 		return
 	case !c.addChannel():
-		c.complain(slog.LevelWarn, "refused: too many sessions on one connection", "limit", maxChannels)
+		c.complain(slog.LevelWarn, "refused: too many sessions on one connection", "limit", maxChannels, "code", codeLimit)
 		nc.Reject(ssh.ResourceShortage, "too many sessions on this connection")
 		return
 	}

@@ -247,7 +247,7 @@ func TestSessionsPerKey(t *testing.T) {
 		ch.Read(make([]byte, 1))
 		statuses = append(statuses, status)
 	}
-	if got := s.ssh("u@127.0.0.1", "x"); got.Status != StatusBusy || got.Stderr != "too many sessions; try again later\n" {
+	if got := s.ssh("u@127.0.0.1", "x"); got.Status != StatusBusy || got.Stderr != "too many sessions; try again later [E-LIMIT]\n" {
 		t.Errorf("the third of a key: %+v", got)
 	}
 	s.waitLog(`msg="refused: too many sessions per key"`)

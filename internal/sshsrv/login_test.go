@@ -44,11 +44,8 @@ func TestWrongKey(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	s.wantLog(
-		`msg="Failed publickey" from=127.0.0.1 port=`,
-		` user=root type=ED25519 fingerprint=SHA256:`,
-	)
-	s.waitLog(`msg="Connection closed by authenticating user" from=127.0.0.1 port=`)
+	s.waitMatch(`msg="Failed publickey for root from 127\.0\.0\.1 port (\d+) ssh2: ED25519 (SHA256:\S+)" from=127\.0\.0\.1 port=\d+ user=root type=ED25519 fingerprint=SHA256:\S+\n`)
+	s.waitMatch(`msg="Connection closed by authenticating user root 127\.0\.0\.1 port \d+ \[preauth\]" from=127\.0\.0\.1 port=\d+ user=root\n`)
 }
 
 func TestWeakRSAKey(t *testing.T) {
@@ -105,7 +102,9 @@ func TestUser(t *testing.T) {
 	if got := s.ssh("admin@127.0.0.1", "hello"); got.Status != 255 {
 		t.Errorf("another user: %+v", got)
 	}
-	s.wantLog(`msg="Invalid user" from=127.0.0.1 port=`, "user=admin")
+	s.waitMatch(`msg="Accepted publickey for backup from 127\.0\.0\.1 port \d+ ssh2: ED25519 SHA256:\S+" from=127\.0\.0\.1 `)
+	s.waitMatch(`msg="Invalid user admin from 127\.0\.0\.1 port \d+" from=127\.0\.0\.1 port=\d+ user=admin\n`)
+	s.waitMatch(`msg="Connection closed by invalid user admin 127\.0\.0\.1 port \d+ \[preauth\]"`)
 }
 
 // A user name is the peer's text: it must not break the line of the log.
@@ -125,6 +124,7 @@ func TestUserNameInLog(t *testing.T) {
 		t.Error("logged in")
 	}
 	s.waitLog(`user="x from=9.9.9.9\nmsg=\"Failed"`)
+	s.waitLog(`msg="Connection closed by authenticating user x\\040from=9.9.9.9\\012msg=\\042Failed 127.0.0.1 port `)
 	for line := range strings.Lines(s.log.String()) {
 		if !strings.HasPrefix(line, "time=") {
 			t.Errorf("a line of its own in the log: %q", line)
@@ -146,6 +146,7 @@ func TestTooManyAttempts(t *testing.T) {
 	if got.Status != 255 || !strings.Contains(got.Stderr, "Too many authentication failures") && !strings.Contains(got.Stderr, "too many authentication failures") {
 		t.Errorf("got %+v", got)
 	}
+	s.waitMatch(`msg="maximum authentication attempts exceeded for u from 127\.0\.0\.1 port \d+ ssh2 \[preauth\]"`)
 }
 
 func TestAlgorithms(t *testing.T) {
@@ -177,7 +178,7 @@ func TestAlgorithms(t *testing.T) {
 			t.Errorf("%s: want %q in %+v", tt.option, tt.want, got)
 		}
 	}
-	s.wantLog(`msg="Unable to negotiate" from=127.0.0.1`)
+	s.waitMatch(`msg="Unable to negotiate with 127\.0\.0\.1 port \d+ \[preauth\]" from=127\.0\.0\.1 port=\d+ err=".*no common algorithm`)
 
 	s = start(t, echo, func(c *Config) { c.Ciphers = []string{"chacha20-poly1305@openssh.com", "aes128-ctr"} })
 	for _, cipher := range []string{"chacha20-poly1305@openssh.com", "aes128-ctr"} {
@@ -261,5 +262,5 @@ func TestProxyHeader(t *testing.T) {
 func TestLoginGrace(t *testing.T) {
 	s := start(t, echo, func(c *Config) { c.LoginGrace = 50 * time.Millisecond })
 	s.rest(s.silent())
-	s.waitLog(`msg="Timeout before authentication" from=127.0.0.1`)
+	s.waitMatch(`msg="Timeout before authentication for 127\.0\.0\.1 port \d+" from=127\.0\.0\.1`)
 }

@@ -1,6 +1,7 @@
 package sshsrv
 
 import (
+	"fmt"
 	"encoding/binary"
 	"net/netip"
 	"strings"
@@ -101,13 +102,14 @@ func TestFailingSource(t *testing.T) {
 	s := start(t, echo, nil)
 	s.keygen("other", "ed25519")
 	fail := func() result { return s.run(s.command("ssh", "other", "-v", "u@127.0.0.1", "hello")) }
-	for range 4 {
+	for i := range 4 {
 		fail()
+		s.waitMatch(fmt.Sprintf(`(?s)(Connection closed by authenticating user.*){%d}`, i+1)) // and has its penalty
 	}
 	if got := fail(); got.Status != 255 || !strings.Contains(got.Stderr, "Not allowed at this time") {
 		t.Errorf("after four failures: %+v", got)
 	}
-	s.waitLog(`msg="refused: penalty" from=127.0.0.1`)
+	s.waitMatch(`msg="drop connection #\d+ from \[127\.0\.0\.1\]:\d+ on \[127\.0\.0\.1\]:\d+ penalty" from=127\.0\.0\.1`)
 	if got := s.server.Stats(); got.Refused == 0 || got.Penalized != 1 {
 		t.Errorf("%+v", got)
 	}

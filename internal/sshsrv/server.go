@@ -64,6 +64,12 @@ const (
 	StatusPanic = 13
 )
 
+// Codes of what is refused here, stable names for logs and for searching.
+const (
+	codeLimit = "E-LIMIT" // more at once than is allowed
+	codeShell = "E-SHELL" // anything but a command
+)
+
 // Handler runs one command and returns its exit status. The context ends when
 // the client closes the channel or disconnects, or the server stops; Stdin,
 // Stdout and Stderr fail soon after, so a handler that reads or writes ends by
@@ -270,7 +276,7 @@ func (s *Server) admit(accepting context.Context, c *conn) bool {
 	if left := s.penalties.left(c.source, now); left > 0 {
 		s.count.refused.Add(1)
 		if n := s.refusedLine.due(now); n > 0 {
-			c.log.Warn("refused: penalty", "seconds", left.Seconds(), "connections", n)
+			c.log.Warn(c.dropped(s.startups.len(), "penalty"), "seconds", left.Seconds(), "connections", n)
 		}
 		c.turnAway("Not allowed at this time")
 		return false
@@ -298,7 +304,7 @@ func (s *Server) admit(accepting context.Context, c *conn) bool {
 func (s *Server) drop(c *conn, now time.Time) {
 	s.count.dropped.Add(1)
 	if n := s.droppedLine.due(now); n > 0 {
-		c.log.Warn("dropped: too many connections before login", "startups", s.cfg.Startups.String(), "connections", n)
+		c.log.Warn(c.dropped(s.startups.len(), "past MaxStartups"), "startups", s.cfg.Startups.String(), "connections", n)
 	}
 	c.net.Close()
 }

@@ -68,7 +68,7 @@ func (s *session) answer(r *ssh.Request, abort func()) func(context.Context) int
 		}
 		return func(ctx context.Context) int { return s.exec(ctx, exec.Command, abort) }
 	case "shell", "subsystem":
-		s.complain(slog.LevelInfo, "refused request", "type", r.Type, "key", s.key.Name)
+		s.complain(slog.LevelInfo, "refused request", "type", r.Type, "key", s.key.Name, "code", codeShell)
 		return s.say(s.srv.cfg.ShellAnswer, StatusRefused)
 	case "pty-req":
 		// There is no terminal. A client that asks for one has put its own
@@ -91,8 +91,8 @@ func (s *session) exec(ctx context.Context, command string, abort func()) int {
 	limit, n, ok := s.srv.sessions.take(s.key)
 	if !ok {
 		s.srv.count.overLimit.Add(1)
-		s.complain(slog.LevelWarn, "refused: too many sessions "+limit, "limit", n, "key", s.key.Name)
-		return s.say("too many sessions; try again later", StatusBusy)(ctx)
+		s.complain(slog.LevelWarn, "refused: too many sessions "+limit, "limit", n, "key", s.key.Name, "code", codeLimit)
+		return s.say("too many sessions; try again later ["+codeLimit+"]", StatusBusy)(ctx)
 	}
 	defer s.srv.sessions.leave(s.key)
 	done := make(chan struct{})

@@ -247,7 +247,7 @@ func TestMaxSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := s.ssh("u@127.0.0.1", "second")
-	if diff := cmp.Diff(result{StatusBusy, "", "too many sessions; try again later\n"}, got); diff != "" {
+	if diff := cmp.Diff(result{StatusBusy, "", "too many sessions; try again later [E-LIMIT]\n"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	close(release)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -206,6 +207,19 @@ func (s *testServer) waitLog(part string) {
 	for !strings.Contains(s.log.String(), part) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("log lacks %q", part)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// waitMatch waits until the log has a match.
+func (s *testServer) waitMatch(expr string) {
+	s.t.Helper()
+	re := regexp.MustCompile(expr)
+	deadline := time.Now().Add(20 * time.Second)
+	for !re.MatchString(s.log.String()) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("log lacks %s", expr)
 		}
 		time.Sleep(time.Millisecond)
 	}
