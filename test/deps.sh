@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the tests and the benchmark need beside Go: OpenSSH, rsync with
-# rrsync, acl, attr, python3 (for rrsync), strace, and a second, older rsync client
-# which is only unpacked, into .cache/. Does nothing where all is there.
+# rrsync, acl, attr, python3 (for rrsync), strace, fail2ban-regex, and a second,
+# older rsync client which is only unpacked, into .cache/. Does nothing where all is
+# there.
 # With --check it installs nothing and fails when something is missing.
 set -eu
 
@@ -20,6 +21,7 @@ missing_packages() {
 	have bash || echo bash
 	have setpriv || echo util-linux
 	have strace || echo strace
+	have fail2ban-regex || echo fail2ban
 }
 
 give_up() {

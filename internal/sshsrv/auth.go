@@ -29,8 +29,9 @@ func acceptedKey(p *ssh.Permissions) AuthorizedKey {
 type login struct {
 	*conn
 	offered ssh.PublicKey // refused and not yet logged
-	user    string        // last one tried
-	tried   bool          // something other than "none" was
+	user    string        // last one that was named
+	named   bool          // there was one, be it ""
+	tried   bool          // and something other than "none"
 	invalid bool          // user may not log in, whatever the key
 }
 
@@ -48,7 +49,7 @@ func (l *login) config(client string) *ssh.ServerConfig {
 // offer answers whether a key is worth a signature. It decides nothing: a
 // client may offer keys that it does not hold.
 func (l *login) offer(m ssh.ConnMetadata, pub ssh.PublicKey) (*ssh.Permissions, error) {
-	l.user, l.tried = clip(m.User(), maxUser), true
+	l.user, l.named, l.tried = clip(m.User(), maxUser), true, true
 	_, err := l.find(m.User(), pub)
 	if err != nil {
 		l.offered = pub
@@ -89,10 +90,11 @@ var methods = []string{"publickey", "password", "keyboard-interactive", "hostbas
 
 // logAttempt is called after each attempt.
 func (l *login) logAttempt(m ssh.ConnMetadata, method string, err error) {
+	l.user, l.named = clip(m.User(), maxUser), true
 	if err == nil || method == "none" { // "none" asks which methods there are
 		return
 	}
-	l.user, l.tried = clip(m.User(), maxUser), true
+	l.tried = true
 	if !slices.Contains(methods, method) {
 		method = "unknown"
 	}
@@ -124,7 +126,7 @@ func (l *login) ended(err error) {
 	var auth *ssh.ServerAuthError
 	var network net.Error
 	log := l.log
-	if l.tried {
+	if l.named {
 		log = log.With("user", l.user)
 	}
 	switch {

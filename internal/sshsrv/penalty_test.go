@@ -1,8 +1,8 @@
 package sshsrv
 
 import (
-	"fmt"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"

@@ -18,7 +18,7 @@ func (c *conn) dropped(number int, why string) string {
 		number, c.remote.Addr(), c.remote.Port(), c.local.Addr(), c.local.Port(), why)
 }
 
-// name is the user name last tried.
+// name is the user name last given.
 func (l *login) name() string {
 	if l.invalid {
 		return "invalid user " + visible(l.user)
@@ -31,7 +31,7 @@ func (l *login) who() string {
 	switch {
 	case l.invalid:
 		return l.name() + " " + l.peer()
-	case l.tried:
+	case l.named:
 		return "authenticating user " + l.name() + " " + l.peer()
 	}
 	return l.peer()
