@@ -44,6 +44,7 @@ type options struct {
 	readAll        bool
 	sandbox        string // "" for the default
 	noProbes       bool
+	auditLog       string // file; "" for none, "-" for standard output
 	logFormat      string
 	logLevel       string
 
@@ -76,6 +77,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.noProbes, "no-probes", false, "refuse the commands that backup tools try before a pull, such as true and test -d")
 	o.registerConfinement(f)
 	f.StringVar(&o.metricsListen, "metrics-listen", "", "answer metrics, health checks and a status page over HTTP on this TCP `ADDRESS`, such as 127.0.0.1:9222")
+	f.StringVar(&o.auditLog, "audit-log", "", "write a line for each file that is sent to this `FILE`, or to standard output (-)")
 	f.StringVar(&o.logFormat, "log-format", "text", "log in this `FORMAT`: text or json")
 	f.StringVar(&o.logLevel, "log-level", "info", "log from this `LEVEL` on: debug, info, warn or error")
 }

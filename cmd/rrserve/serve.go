@@ -31,6 +31,10 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	if err != nil {
 		return err
 	}
+	audit, err := openAuditLog(o.auditLog, log)
+	if err != nil {
+		return err
+	}
 	ln, err := listen(ctx, o)
 	if err != nil {
 		return err
@@ -50,7 +54,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		HostKeys:          serverKeys(hostKeys),
 		AuthorizedKeys:    keys.Keys,
 		User:              o.user,
-		Handler:           newHandler(o, board, log),
+		Handler:           newHandler(o, board, audit, log),
 		ShellAnswer:       "rrserve: there is no shell here, only files for rsync, read-only; try: " + command,
 		Ciphers:           o.ciphers,
 		LoginGrace:        o.loginGrace,

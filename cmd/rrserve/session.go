@@ -27,12 +27,9 @@ const sumMemory = 1 << 30
 // 128 MiB of memory, and an eighth of the threads that a Go process may have.
 const maxFetched = 1024
 
-// maxLogged is how much of a command line goes into the log, in bytes.
-const maxLogged = 4096
-
 // newHandler returns what runs for each command: one pull from the tree that the
 // key was given, or the answer to a probe.
-func newHandler(o *options, board *status.Board, log *slog.Logger) sshsrv.Handler {
+func newHandler(o *options, board *status.Board, audit *auditLog, log *slog.Logger) sshsrv.Handler {
 	users, groups := newIDFile("/etc/passwd"), newIDFile("/etc/group")
 	base := rsyncproto.Config{
 		Probes:    !o.noProbes,
@@ -46,10 +43,10 @@ func newHandler(o *options, board *status.Board, log *slog.Logger) sshsrv.Handle
 		began := time.Now()
 		g := x.Key.Grant.(*grant)
 		if why := g.refuses(began); why != "" {
-			return refuse(log, x, why)
+			return refuse(log, x, g, "E-HOURS", why)
 		}
 		if limit := g.limits.MaxSessions; !running.enter(g.client, limit) {
-			return refuse(log, x, fmt.Sprintf("%d sessions of this key are running, as many as it may have [E-LIMIT]", limit))
+			return refuse(log, x, g, "E-LIMIT", fmt.Sprintf("%d sessions of this key are running, as many as it may have", limit))
 		}
 		defer running.leave(g.client)
 		c := base
@@ -58,9 +55,10 @@ func newHandler(o *options, board *status.Board, log *slog.Logger) sshsrv.Handle
 		g.root.configure(&c)
 		res := watched(board, g, x, log, func(p *rsyncproto.Progress) rsyncproto.Result {
 			c.Progress = p
+			defer audit.attend(&c, x, g)()
 			return pull(ctx, g.root.path, c, x)
 		})
-		record(log, x, res, time.Since(began))
+		record(log, x, g, res, time.Since(began))
 		return res.ExitStatus
 	}
 }
@@ -79,14 +77,7 @@ func (g *grant) refuses(now time.Time) string {
 	for _, h := range g.limits.Hours {
 		spans = append(spans, h.String())
 	}
-	return "pulls with this key begin at " + strings.Join(spans, " or ") + " only [E-HOURS]"
-}
-
-// refuse ends a command before anything is looked at.
-func refuse(log *slog.Logger, x *sshsrv.Exec, why string) int {
-	fmt.Fprintf(x.Stderr, "rrserve: %s\n", why)
-	log.Info("refused", "from", x.Remote.Addr().String(), "port", x.Remote.Port(), "key", x.Key.Name, "reason", why)
-	return sshsrv.StatusBusy
+	return "pulls with this key begin at " + strings.Join(spans, " or ") + " only"
 }
 
 // perClient counts the sessions of each client.
@@ -159,31 +150,4 @@ func openTree(root string) (*jail.Root, error) {
 	}
 	dir.Close()
 	return tree, nil
-}
-
-// record logs how a command ended.
-func record(log *slog.Logger, x *sshsrv.Exec, res rsyncproto.Result, took time.Duration) {
-	attrs := []any{
-		"from", x.Remote.Addr().String(), "port", x.Remote.Port(), "key", x.Key.Name, "user", x.User,
-		"command", x.Command[:min(len(x.Command), maxLogged)], "status", res.ExitStatus,
-	}
-	if res.Refused != "" {
-		log.Info("refused", append(attrs, "code", res.Refused, "reason", res.Err.Error())...)
-		return
-	}
-	if res.Probe {
-		log.Info("probe", attrs...)
-		return
-	}
-	if res.Module != "" {
-		attrs = append(attrs, "module", res.Module)
-	}
-	attrs = append(attrs,
-		"protocol", res.Protocol, "listed", res.Listed, "sent", res.Sent, "failed", res.Failed, "vanished", res.Vanished,
-		"literal_bytes", res.Literal, "matched_bytes", res.Matched, "read_bytes", res.Read, "written_bytes", res.Written,
-		"seconds", took.Seconds())
-	if res.Err != nil {
-		attrs = append(attrs, "error", res.Err.Error())
-	}
-	log.Info("finished", attrs...)
 }

@@ -31,6 +31,7 @@ type Settings struct {
 	ReadAll           *bool    `toml:"read_all"`
 	Sandbox           *string  `toml:"sandbox"`
 	MetricsListen     *string  `toml:"metrics_listen"`
+	AuditLog          *string  `toml:"audit_log"`
 	LogFormat         *string  `toml:"log_format"`
 	LogLevel          *string  `toml:"log_level"`
 }

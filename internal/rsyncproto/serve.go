@@ -70,6 +70,9 @@ type Config struct {
 	Fetches *FetchLimit
 	// Progress is kept up to date for those who watch; nil: nobody does.
 	Progress *Progress
+	// FileSent is called for each file whose data were sent, with its size in
+	// bytes; nil: nobody wants to know.
+	FileSent func(p vfs.Path, size int64)
 	// Now is the clock of the statistics; nil: time.Now.
 	Now func() time.Time
 }

@@ -54,6 +54,9 @@ func (s *session) transfer(q *request) error {
 	q.entry.MarkSent()
 	s.res.Sent++
 	s.Progress.Sent.Add(1)
+	if s.FileSent != nil {
+		s.FileSent(q.entry.Path(), f.Info().Size)
+	}
 	s.res.Literal += res.Literal
 	s.res.Matched += res.Matched
 	s.matched.blocks += res.Blocks
