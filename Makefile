@@ -116,6 +116,12 @@ image-root: build ## what the Dockerfile copies, for other builders
 test-image: image ## start the image without capabilities on a read-only root and pull from it
 	@packaging/test-image.sh $(IMAGE)
 
+# RRTEST_SHOTS=DIR keeps pictures of the page there.
+.PHONY: test-page
+test-page: go ## click through the status page in headless Chromium, with and without JavaScript
+	@command -v chromedriver >/dev/null || { echo "make test-page: apt-get install chromium chromium-driver" >&2; exit 1; }
+	$(GO) test -C test -count=1 -timeout 9m -tags page -run '^TestStatusPage$$'
+
 .PHONY: test-units
 test-units: ## systemd's own opinion of the units
 	@packaging/test-units.sh

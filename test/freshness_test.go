@@ -27,7 +27,12 @@ type watched struct {
 
 func startWatched(t *testing.T, src, state string) *watched {
 	t.Helper()
-	s := rrtest.Rrserve(t, src, rrtest.WithArgs("--metrics-listen", "127.0.0.1:0", "--state-dir", state))
+	return startWatchedWith(t, src, "--state-dir", state)
+}
+
+func startWatchedWith(t *testing.T, src string, args ...string) *watched {
+	t.Helper()
+	s := rrtest.Rrserve(t, src, rrtest.WithArgs(append(args, "--metrics-listen", "127.0.0.1:0")...))
 	m := httpAddress.FindStringSubmatch(s.Log())
 	if m == nil {
 		t.Fatalf("no HTTP address in the log:\n%s", s.Log())

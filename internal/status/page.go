@@ -19,7 +19,7 @@ var pageText string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"span": span, "seconds": seconds, "size": size, "word": stateWord, "sandbox": sandboxText,
-	"result": resultText, "iso": iso, "clock": clock, "link": clientLink, "since": time.Time.Sub, "short": short,
+	"result": resultText, "iso": iso, "clock": clock, "link": clientLink, "since": time.Time.Sub, "short": short, "kind": kind,
 }).Parse(pageText))
 
 // refreshes are the intervals that ?refresh= may have, in seconds.
@@ -44,6 +44,11 @@ type view struct {
 // Stale returns the clients whose last complete pull is too old.
 func (v *view) Stale() []State {
 	return slices.DeleteFunc(slices.Clone(v.Clients), func(s State) bool { return !s.Stale })
+}
+
+// Pulled reports whether any client ever did.
+func (v *view) Pulled() bool {
+	return slices.ContainsFunc(v.Clients, func(s State) bool { return s.Last != nil })
 }
 
 func (b *Board) page(w http.ResponseWriter, r *http.Request) {
@@ -122,6 +127,20 @@ func iso(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // clock is a time for people, in the server's zone.
 func clock(t time.Time) string { return t.Local().Format("Mon 2 Jan 15:04") }
 
+// dryRun reports whether nothing was meant to arrive.
+func dryRun(p *ledger.Pull) bool { return !p.Complete && p.Failed == 0 && p.Exit == 0 }
+
+// kind is how good a pull was: the class of its result on the page.
+func kind(p *ledger.Pull) string {
+	switch {
+	case p.Complete:
+		return "good"
+	case dryRun(p):
+		return "soft"
+	}
+	return "bad"
+}
+
 // resultText is how a pull ended, in words.
 func resultText(p *ledger.Pull) string {
 	switch {
@@ -131,7 +150,7 @@ func resultText(p *ledger.Pull) string {
 		return "complete"
 	case p.Failed > 0:
 		return fmt.Sprintf("partial, %d failed", p.Failed)
-	case p.Exit == 0:
+	case dryRun(p):
 		return "dry run"
 	}
 	return fmt.Sprintf("ended early, code %d", p.Exit)

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"slices"
 	"time"
 
 	"rrserve/internal/ledger"
@@ -39,9 +40,8 @@ type lane struct {
 
 // mark is one pull.
 type mark struct {
-	X        float64
-	Complete bool
-	Title    string
+	X           float64
+	Kind, Title string
 }
 
 // lanes draws the pulls between two times. More clients than fit are left to
@@ -73,7 +73,7 @@ func lanes(states []State, pulls []ledger.Pull, from, to time.Time) plot {
 			continue
 		}
 		title := clock(pull.End()) + ": " + resultText(pull) + ", " + size(pull.Bytes) + " in " + seconds(pull.Seconds)
-		p.Lanes[n].Marks = append(p.Lanes[n].Marks, mark{x(pull.End()), pull.Complete, title})
+		p.Lanes[n].Marks = append(p.Lanes[n].Marks, mark{x(pull.End()), kind(pull), title})
 	}
 	return p
 }
@@ -102,6 +102,7 @@ const (
 )
 
 func barsOf(pulls []ledger.Pull) *bars {
+	pulls = slices.DeleteFunc(slices.Clone(pulls), func(p ledger.Pull) bool { return dryRun(&p) })
 	pulls = pulls[max(0, len(pulls)-maxBars):]
 	b := &bars{Width: plotWidth, Height: barsHeight, Base: barsHeight / 2}
 	for i := range pulls {
