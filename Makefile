@@ -122,6 +122,10 @@ test-page: go ## click through the status page in headless Chromium, with and wi
 	@command -v chromedriver >/dev/null || { echo "make test-page: apt-get install chromium chromium-driver" >&2; exit 1; }
 	$(GO) test -C test -count=1 -timeout 9m -tags page -run '^TestStatusPage$$'
 
+.PHONY: test-rules
+test-rules: ## promtool's opinion of the alerts and the dashboard in examples
+	@packaging/test-rules.sh
+
 .PHONY: test-units
 test-units: ## systemd's own opinion of the units
 	@packaging/test-units.sh

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"maps"
 	"net/http"
 	"time"
 
@@ -62,13 +63,20 @@ func (m metrics) Collect(out chan<- prometheus.Metric) {
 	for result, n := range m.results {
 		counter(sessionsTotal, n, result)
 	}
-	for client, t := range m.clients {
+	all := maps.Clone(m.clients)
+	m.mu.Unlock()
+	states := m.States()
+	for _, s := range states { // from 0 on, or the first increase would be missed
+		if all[s.Name] == nil {
+			all[s.Name] = new(totals)
+		}
+	}
+	for client, t := range all {
 		counter(sentBytes, t.Bytes.Load(), client)
 		counter(sentFiles, t.Sent.Load(), client)
 		counter(failedFiles, t.Failed.Load(), client)
 	}
-	m.mu.Unlock()
-	for _, s := range m.States() {
+	for _, s := range states {
 		key := s.Name
 		success := 0.0
 		if s.Complete != nil {

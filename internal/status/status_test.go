@@ -129,7 +129,7 @@ func TestHealth(t *testing.T) {
 }
 
 func TestMetrics(t *testing.T) {
-	w := newWorld(t, Client{Name: "pi", Root: "srv", StaleAfter: time.Hour})
+	w := newWorld(t, Client{Name: "pi", Root: "srv", StaleAfter: time.Hour}, Client{Name: "nas", Root: "srv"})
 	w.pull("pi", Complete, 0)
 	w.now = w.now.Add(2 * time.Hour)
 	w.pull("pi", Partial, 23)
@@ -147,6 +147,7 @@ func TestMetrics(t *testing.T) {
 		`rrserve_sent_bytes_total{key="pi"} 2.097152e+06`,
 		`rrserve_sent_files_total{key="pi"} 10`,
 		`rrserve_failed_files_total{key="pi"} 1`,
+		`rrserve_failed_files_total{key="nas"} 0`,
 		`rrserve_last_success_timestamp_seconds{key="pi"} 1.7957808e+09`,
 		`rrserve_last_pull_timestamp_seconds{key="pi"} 1.795788e+09`,
 		`rrserve_stale_after_seconds{key="pi"} 3600`,
