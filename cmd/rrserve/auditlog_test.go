@@ -156,6 +156,9 @@ func TestAuditFile(t *testing.T) {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
+	if a, err := openAuditLog("-", slog.Default()); err != nil || a.w != os.Stdout {
+		t.Errorf("-: %v, %v", a, err)
+	}
 	if a, err := openAuditLog("", slog.Default()); a != nil || err != nil {
 		t.Errorf("no name: %v, %v", a, err)
 	}
