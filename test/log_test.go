@@ -142,6 +142,53 @@ func TestSessionRecord(t *testing.T) {
 	}
 }
 
+// TestRefusalCodes is refused for every reason that the documentation has a code
+// for, and finds that code in the log.
+func TestRefusalCodes(t *testing.T) {
+	src, dir := rrtest.ScratchDir(t), rrtest.TempDir(t)
+	key := filepath.Join(dir, "early")
+	check(t, rrtest.NewKey(key))
+	check(t, os.Mkdir(dir+"/keys", 0o755))
+	check(t, os.Rename(key+".pub", dir+"/keys/early.pub"))
+	now := time.Now()
+	hours := now.Add(2*time.Hour).Format("15:04") + "-" + now.Add(3*time.Hour).Format("15:04")
+	check(t, os.WriteFile(dir+"/toml", []byte("[clients.early]\nhours = [\""+hours+"\"]\n"), 0o600))
+	s := rrtest.Rrserve(t, src, rrtest.WithArgs("--keys-dir", dir+"/keys", "--config", dir+"/toml"))
+	early := s.WithKey(t, key)
+	for _, tt := range []struct {
+		server  *rrtest.Server
+		command []string // none: a shell
+		status  int
+		code    string
+	}{
+		{s, []string{"rsync --server -logDtpre.iLsfxCIvu . x"}, 1, "E-RO"},
+		{s, []string{"rsync --server --sender -logDtpre.iLsfxCIvu --remove-source-files . ."}, 1, "E-OPTION"},
+		{s, []string{"date"}, 127, "E-COMMAND"},
+		{s, []string{"rsync --server --sender -logDtpre.iLsfxCIvu . $(date)"}, 1, "E-QUOTE"},
+		{s, []string{"rsync --server --sender -logDtpre.iLsfxCIvu . " + strings.Repeat("a ", 1001)}, 1, "E-LIMIT"},
+		{early, []string{"rsync --server --sender -logDtpre.iLsfxCIvu . ."}, 5, "E-HOURS"},
+		{s, nil, 1, "E-SHELL"},
+	} {
+		res := rrtest.Client{Server: tt.server}.SSH(t, "ssh", append([]string{"-T", rrtest.Host}, tt.command...)...)
+		if res.Code != tt.status || tt.code != "E-SHELL" && !strings.Contains(res.Stderr, "["+tt.code+"]") {
+			t.Errorf("%s, status %d: %v", tt.code, tt.status, res)
+		}
+	}
+	// These are told in the session.
+	rrtest.Run(t, s, dir+"/dst", "-a", "rr:../x")     // E-PATH
+	rrtest.Run(t, s, dir+"/dst", "-a", "rr::nothing") // E-DAEMON
+
+	text, err := os.ReadFile("../docs/configuration.md")
+	check(t, err)
+	for _, code := range refusalCode.FindAllString(string(text), -1) {
+		waitLog(t, s, func(log string) bool {
+			return strings.Contains(log, " code="+code+" ") || strings.Contains(log, " code="+code+"\n")
+		})
+	}
+}
+
+var refusalCode = regexp.MustCompile(`\bE-[A-Z]+`)
+
 var (
 	tableCell = regexp.MustCompile("(?m)^\\| (`[^|]*`) \\|")
 	nameInIt  = regexp.MustCompile("`([a-z_]+)`")
