@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -91,19 +92,29 @@ func newSigner(t *testing.T) ssh.Signer {
 	return signer
 }
 
+// journal makes the server believe that it writes to the journal, which takes the
+// priority off each line.
+var (
+	journal         = rrtest.Under("sh", "-c", `JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec "$0" "$@"`)
+	journalPriority = regexp.MustCompile(`^<[0-7]>`)
+)
+
 // TestFail2ban reads the log of a real server with the filter in packaging: each
 // failed login is found, once and with its own address, and nothing else.
 func TestFail2ban(t *testing.T) {
+	json := rrtest.WithArgs("--log-format", "json")
 	for _, tt := range []struct {
 		name, prefix string
+		journal      bool
 		options      []rrtest.Option
 		anyUser      bool
 	}{
-		{"text", "", nil, true},
-		{"json", "", []rrtest.Option{rrtest.WithArgs("--log-format", "json", "--user", "backup")}, false},
-		{"journal", "main rrserve[17]: ", []rrtest.Option{rrtest.Under("env", "JOURNAL_STREAM=8:1")}, true},
-		{"syslog", "Nov 27 07:00:00 main rrserve[17]: ", []rrtest.Option{rrtest.Under("env", "JOURNAL_STREAM=8:1")}, true},
-		{"journal, json", "main rrserve[17]: ", []rrtest.Option{rrtest.WithArgs("--log-format", "json")}, true},
+		{"text", "", false, nil, true},
+		{"json", "", false, []rrtest.Option{json, rrtest.WithArgs("--user", "backup")}, false},
+		{"journal", "main rrserve[17]: ", true, []rrtest.Option{journal}, true},
+		{"journal, json", "main rrserve[17]: ", true, []rrtest.Option{journal, json}, true},
+		{"syslog", "Nov 27 07:00:00 main rrserve[17]: ", true, []rrtest.Option{journal}, true},
+		{"syslog, json", "Nov 27 07:00:00 main rrserve[17]: ", false, []rrtest.Option{json}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src := rrtest.ScratchDir(t)
@@ -114,9 +125,12 @@ func TestFail2ban(t *testing.T) {
 			failed = append(failed, stall(t, impatient))
 			impatient.Stop()
 
+			if got := strings.HasPrefix(server.Log(), "<6>"); got != tt.journal {
+				t.Errorf("priorities in front of lines: %v", got)
+			}
 			var log strings.Builder
 			for line := range strings.Lines(server.Log() + impatient.Log()) {
-				log.WriteString(tt.prefix + line)
+				log.WriteString(tt.prefix + journalPriority.ReplaceAllString(line, ""))
 			}
 			slices.Sort(failed)
 			if diff := cmp.Diff(failed, banned(t, log.String())); diff != "" {

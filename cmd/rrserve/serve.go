@@ -120,21 +120,24 @@ func serveUntil(ctx context.Context, srv *sshsrv.Server, ln net.Listener, signal
 	return err
 }
 
-// newLogger writes to stderr; the journal stamps lines with the time itself.
+// newLogger writes to stderr.
 func newLogger(o *options, stderr io.Writer) *slog.Logger {
-	ho := &slog.HandlerOptions{Level: o.level}
+	ho := slog.HandlerOptions{Level: o.level}
+	handler := textHandler
 	if o.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(stderr, ho))
+		handler = jsonHandler
 	}
-	if os.Getenv("JOURNAL_STREAM") != "" {
-		ho.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
-			if len(groups) == 0 && a.Key == slog.TimeKey {
-				return slog.Attr{}
-			}
-			return a
-		}
+	if toJournal(stderr) {
+		return slog.New(newJournalHandler(stderr, ho, handler))
 	}
-	return slog.New(slog.NewTextHandler(stderr, ho))
+	return slog.New(handler(stderr, &ho))
+}
+
+func textHandler(w io.Writer, ho *slog.HandlerOptions) slog.Handler {
+	return slog.NewTextHandler(w, ho)
+}
+func jsonHandler(w io.Writer, ho *slog.HandlerOptions) slog.Handler {
+	return slog.NewJSONHandler(w, ho)
 }
 
 func checkRoot(dir string) (string, error) {
