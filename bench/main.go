@@ -56,6 +56,12 @@ func bench(out io.Writer, parent, binary string, reps int, scale float64, only *
 	if parent == "" {
 		parent = dataParent(scale)
 	}
+	selected := slices.DeleteFunc(rows(scale), func(r row) bool { return !only.MatchString(r.name) })
+	for _, r := range selected {
+		if r.delay > 0 && os.Geteuid() != 0 {
+			return fmt.Errorf("%s: mounting the slow storage takes root; choose other rows with -run", r.name)
+		}
+	}
 	dir, err := os.MkdirTemp(parent, "rrbench-")
 	if err != nil {
 		return err
@@ -72,10 +78,7 @@ func bench(out io.Writer, parent, binary string, reps int, scale float64, only *
 	fmt.Fprintln(tab, "\twall s\t\t\tserver CPU s\t\t\tserver memory MiB\t\t\t")
 	fmt.Fprintln(tab, "row\trrserve\tC stack\tratio\trrserve\tC stack\tratio\trrserve\tC stack\tratio\t")
 	b := &runner{dir: dir, binary: binary, reps: reps}
-	for _, row := range rows(scale) {
-		if !only.MatchString(row.name) {
-			continue
-		}
+	for _, row := range selected {
 		fmt.Fprintf(os.Stderr, "%s ...\n", row.name)
 		sides, err := b.row(row)
 		if err != nil {

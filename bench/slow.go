@@ -22,11 +22,10 @@ func slowMount(src, dir string, delay time.Duration) (unmount func() error, err 
 	if err != nil {
 		return nil, err
 	}
-	const forGood = time.Hour
-	timeout := forGood
+	forGood := time.Hour
 	s, err := fs.Mount(dir, &slowNode{root.(*fs.LoopbackNode), delay}, &fs.Options{
 		MountOptions: fuse.MountOptions{AllowOther: true, DirectMountStrict: true, FsName: src, Name: "slow"},
-		EntryTimeout: &timeout, AttrTimeout: &timeout,
+		EntryTimeout: &forGood, AttrTimeout: &forGood,
 	})
 	if err != nil {
 		return nil, err
