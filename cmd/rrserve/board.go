@@ -144,10 +144,7 @@ func newStatusCommand() *cobra.Command {
 Exit codes: 0 every client is fresh, 1 one is stale or the server does not answer.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
-				return err
-			}
-			if err := o.fromFile(cmd.Flags()); err != nil {
+			if err := o.read(cmd.Flags()); err != nil {
 				return err
 			}
 			if o.metricsListen == "" {
@@ -166,7 +163,8 @@ Exit codes: 0 every client is fresh, 1 one is stale or the server does not answe
 			return nil
 		},
 	}
-	o.register(cmd.Flags())
+	o.registerConfig(cmd.Flags())
+	o.registerMetrics(cmd.Flags())
 	return cmd
 }
 

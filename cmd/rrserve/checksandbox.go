@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -23,7 +22,7 @@ and behind all. Nothing is served and nothing changed.
 Exit codes: 0 every attempt was stopped, 1 one was not, 78 bad configuration.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
+			if err := o.read(cmd.Flags()); err != nil {
 				return err
 			}
 			if err := o.checkConfinement(); err != nil {
@@ -33,6 +32,7 @@ Exit codes: 0 every attempt was stopped, 1 one was not, 78 bad configuration.`,
 		},
 	}
 	cmd.Flags().StringVar(&o.root, "root", ".", "the `DIR`ectory to be served")
+	o.registerConfig(cmd.Flags())
 	o.registerConfinement(cmd.Flags())
 	return cmd
 }

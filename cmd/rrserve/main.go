@@ -87,16 +87,9 @@ Exit codes: 0 stopped, 1 failed, 2 wrong command line, 78 bad configuration.`,
 		SilenceErrors: true,
 		Args:          noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
+			if err := o.complete(cmd.Flags()); err != nil {
 				return err
 			}
-			if err := o.fromFile(cmd.Flags()); err != nil {
-				return err
-			}
-			if err := o.check(); err != nil {
-				return err
-			}
-			o.listenGiven = cmd.Flags().Changed("listen")
 			return serve(cmd.Context(), &o, signals, cmd.ErrOrStderr())
 		},
 	}

@@ -58,7 +58,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.root, "root", "", "serve this `DIR`ectory")
 	f.StringArrayVar(&o.authorizedKeys, "authorized-key", nil, "let this `KEY` log in: a file of public keys, read again at each login, or a key itself; repeatable")
 	f.StringVar(&o.keysDir, "keys-dir", "", "let the keys of each NAME.pub in this `DIR`ectory log in, as the client NAME")
-	f.StringVar(&o.config, "config", "", "read this configuration `FILE` (default: "+systemConfigFile+", if there is one)")
+	o.registerConfig(f)
 	f.StringVar(&o.listen, "listen", ":2222", "listen on this TCP `ADDRESS`, unless systemd hands over a socket")
 	f.StringArrayVar(&o.hostKeys, "host-key", nil, "private host key `FILE`, ed25519 or RSA; repeatable (default: one made in the state directory)")
 	f.StringVar(&o.stateDir, "state-dir", "", "keep the host key in this `DIR`ectory (default: $STATE_DIRECTORY, /var/lib/rrserve or ~/.local/state/rrserve)")
@@ -76,10 +76,20 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.readOnly, "read-only", true, "accepted, and always on")
 	f.BoolVar(&o.noProbes, "no-probes", false, "refuse the commands that backup tools try before a pull, such as true and test -d")
 	o.registerConfinement(f)
-	f.StringVar(&o.metricsListen, "metrics-listen", "", "answer metrics, health checks and a status page over HTTP on this TCP `ADDRESS`, such as 127.0.0.1:9222")
+	o.registerMetrics(f)
 	f.StringVar(&o.auditLog, "audit-log", "", "write a line for each file that is sent to this `FILE`, or to standard output (-)")
 	f.StringVar(&o.logFormat, "log-format", "text", "log in this `FORMAT`: text or json")
 	f.StringVar(&o.logLevel, "log-level", "info", "log from this `LEVEL` on: debug, info, warn or error")
+}
+
+// Flags that subcommands have too are registered on their own.
+
+func (o *options) registerConfig(f *pflag.FlagSet) {
+	f.StringVar(&o.config, "config", "", "read this configuration `FILE` (default: "+systemConfigFile+", if there is one)")
+}
+
+func (o *options) registerMetrics(f *pflag.FlagSet) {
+	f.StringVar(&o.metricsListen, "metrics-listen", "", "answer metrics, health checks and a status page over HTTP on this TCP `ADDRESS`, such as 127.0.0.1:9222")
 }
 
 // registerConfinement registers the flags that `rrserve check-sandbox` has too.
@@ -101,6 +111,25 @@ func defaultCiphers() []string {
 	return sshsrv.SoftwareCiphers
 }
 
+// complete is read for a command that has all flags of the server, and checks
+// them.
+func (o *options) complete(f *pflag.FlagSet) error {
+	if err := o.read(f); err != nil {
+		return err
+	}
+	o.listenGiven = f.Changed("listen")
+	return o.check()
+}
+
+// read sets the flags that were not given from the environment and then from the
+// configuration file.
+func (o *options) read(f *pflag.FlagSet) error {
+	if err := o.fromEnvironment(f, os.LookupEnv); err != nil {
+		return err
+	}
+	return o.fromFile(f)
+}
+
 // fromEnvironment sets the flags that were not given. Other variables that
 // begin with RRSERVE_ are left alone: container platforms make some up.
 func (o *options) fromEnvironment(f *pflag.FlagSet, lookup func(string) (string, bool)) error {
@@ -120,7 +149,8 @@ func (o *options) fromEnvironment(f *pflag.FlagSet, lookup func(string) (string,
 }
 
 // fromFile reads the configuration file and sets the flags that were given
-// neither on the command line nor in the environment.
+// neither on the command line nor in the environment. A subcommand does not have
+// all that stand in the file.
 func (o *options) fromFile(f *pflag.FlagSet) error {
 	o.file = new(config.Config)
 	path := o.config
@@ -136,7 +166,7 @@ func (o *options) fromFile(f *pflag.FlagSet) error {
 	}
 	o.config, o.file = path, file
 	for name, values := range file.Given {
-		if flag := f.Lookup(name); !flag.Changed {
+		if flag := f.Lookup(name); flag != nil && !flag.Changed {
 			for _, value := range values {
 				if err := f.Set(name, value); err != nil {
 					return configf("%s: %s: %w", path, strings.ReplaceAll(name, "-", "_"), err)
