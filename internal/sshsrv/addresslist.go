@@ -17,6 +17,7 @@ type AddressList []addressPattern
 // addressPattern is a network, or a pattern with * and ? over the address as it
 // is printed.
 type addressPattern struct {
+	text    string // as it was written, in lower case
 	negated bool
 	network netip.Prefix // invalid for a pattern
 	pattern string
@@ -47,6 +48,7 @@ func ParseAddressList(text string) (AddressList, error) {
 }
 
 func parseAddressPattern(item string) (p addressPattern, err error) {
+	p.text = item
 	item, p.negated = strings.CutPrefix(item, "!")
 	switch {
 	case item == "":
@@ -65,6 +67,15 @@ func parseAddressPattern(item string) (p addressPattern, err error) {
 		return p, fmt.Errorf("%q is not an address; host names are not looked up", item)
 	}
 	return p, nil
+}
+
+// String returns the patterns in the form that ParseAddressList reads.
+func (l AddressList) String() string {
+	var items []string
+	for _, p := range l {
+		items = append(items, p.text)
+	}
+	return strings.Join(items, ",")
 }
 
 // Allows reports whether a peer at addr may use the key. The zero addr, of a peer

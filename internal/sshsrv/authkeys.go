@@ -47,6 +47,16 @@ type AuthorizedKey struct {
 // From limits a key further to the addresses of a list.
 func (k *AuthorizedKey) From(list AddressList) { k.from = append(slices.Clip(k.from), list) }
 
+// Addresses are the lists that each must allow an address to log in from.
+func (k *AuthorizedKey) Addresses() []AddressList { return k.from }
+
+// Expires is when the key stops working, the zero Time for never.
+func (k *AuthorizedKey) Expires() time.Time { return k.expires }
+
+// Authority reports whether it is not the key that logs in, but certificates that
+// it signed.
+func (k *AuthorizedKey) Authority() bool { return k.authority }
+
 // Reasons why a key that is listed lets nobody in; sshd logs them too.
 var (
 	errAddress = errors.New("correct key but not from a permitted host")

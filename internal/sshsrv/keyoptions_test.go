@@ -181,3 +181,11 @@ func TestCertificates(t *testing.T) {
 		t.Errorf("the plain key, listed: %+v", got)
 	}
 }
+
+func TestAddressListPrints(t *testing.T) {
+	const text = "10.0.0.0/8,!10.0.0.5,192.168.*,fd00::1"
+	list, err := ParseAddressList("10.0.0.0/8, !10.0.0.5,192.168.*,FD00::1")
+	if err != nil || list.String() != text {
+		t.Errorf("%q, %v, want %q", list, err, text)
+	}
+}
