@@ -22,4 +22,5 @@ VOLUME ["/var/lib/rrserve"]
 USER 65532:65532
 EXPOSE 22/tcp
 STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=60s --timeout=10s CMD ["/rrserve", "healthcheck"]
 ENTRYPOINT ["/rrserve"]

@@ -102,7 +102,7 @@ lint: check ## check, shellcheck, and golangci-lint where it is installed
 .PHONY: image
 image: image-root ## a container image FROM scratch; needs buildah
 	@command -v buildah >/dev/null || { echo "make image: apt-get install buildah (or: make image-root && docker build -t $(IMAGE) .)" >&2; exit 1; }
-	buildah bud --isolation chroot -t $(IMAGE) .
+	buildah bud --format docker --isolation chroot -t $(IMAGE) . # the format that has HEALTHCHECK
 
 .PHONY: image-root
 image-root: export GOOS := linux

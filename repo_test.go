@@ -139,8 +139,15 @@ var importRules = []importRule{
 		name:   "testonly",
 		in:     []string{"..."},
 		except: helpers,
-		deny:   []string{"testing", "rrserve/bench", "rrserve/fuzz", "rrserve/internal/rrtest", "rrserve/internal/rsyncproto/token/tokentest", "rrserve/internal/vfs/vfstest", "rrserve/test", "github.com/gokrazy/rsync", "github.com/google/go-cmp", "github.com/hanwen/go-fuse", "github.com/rogpeppe/go-internal"},
+		deny:   []string{"testing", "rrserve/bench", "rrserve/fuzz", "rrserve/internal/rrtest", "rrserve/internal/rsyncproto/token/tokentest", "rrserve/internal/vfs/vfstest", "rrserve/test", "github.com/google/go-cmp", "github.com/hanwen/go-fuse", "github.com/rogpeppe/go-internal"},
 		why:    "What tests need stays out of the binary.",
+	},
+	{
+		name:   "client",
+		in:     []string{"..."},
+		except: append([]string{"cmd/rrserve"}, helpers...),
+		deny:   []string{"github.com/gokrazy/rsync"},
+		why:    "A client writes files. Only rrserve check is one, in a process that serves nobody.",
 	},
 	{
 		name:   "log",
@@ -459,14 +466,42 @@ func binaryPackages(t *testing.T) map[string]listed {
 
 func TestBinary(t *testing.T) {
 	pkgs := binaryPackages(t)
-	for _, name := range []string{"os/exec", "plugin", "runtime/cgo", "testing", "net/http/cgi"} {
+	for _, name := range []string{"plugin", "runtime/cgo", "testing", "net/http/cgi"} {
 		if _, ok := pkgs[name]; ok {
 			t.Errorf("the binary contains %s, imported by %v", name, importersOf(pkgs, name))
 		}
 	}
+	// The client of rrserve check could start a server, and is not asked to.
+	if by := importersOf(pkgs, "os/exec"); !slices.Equal(by, []string{"github.com/gokrazy/rsync/internal/maincmd"}) {
+		t.Errorf("os/exec is imported by %v", by)
+	}
 	for name, p := range pkgs {
 		if len(p.CgoFiles) > 0 {
 			t.Errorf("%s uses cgo", name)
+		}
+	}
+}
+
+// What an import brings in and nothing calls, the linker leaves out: there is no
+// code in the binary that starts a program.
+func TestNothingStartsAProgram(t *testing.T) {
+	bin := filepath.Join(t.TempDir(), "rrserve")
+	build := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-o", bin, "./cmd/rrserve")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := exec.Command("go", "tool", "nm", bin).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	symbols := string(out)
+	if !strings.Contains(symbols, " main.main\n") {
+		t.Fatal("the binary has no symbols to look at")
+	}
+	for _, name := range []string{"os/exec.", "os.StartProcess", "syscall.forkExec", "syscall.forkAndExecInChild", "syscall.Exec\n", "unix.Exec\n"} {
+		if i := strings.Index(symbols, name); i >= 0 {
+			t.Errorf("the binary contains %s", symbols[i:i+strings.IndexByte(symbols[i:], '\n')])
 		}
 	}
 }

@@ -57,6 +57,11 @@ within() {
 		wait "$pid" || rc=$?
 		[ "$rc" = 0 ] || { cat "$work/log" >&2; fail "SIGTERM: exit status $rc, want 0"; }
 	}
+	healthy() { # healthy WANT: the exit status of the image's HEALTHCHECK
+		local rc=0
+		env -i RRSERVE_ROOT=/data RRSERVE_STATE_DIR=/var/lib/rrserve RRSERVE_LISTEN=:22 "${run[@]}" healthcheck || rc=$?
+		[ "$rc" = "$1" ] || fail "healthcheck: exit status $rc, want $1"
+	}
 	pull() {
 		rm -rf "$work/got"
 		rsync -a -e "ssh -i $work/key -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR" \
@@ -86,7 +91,9 @@ within() {
 	[ "$(grep -cE $'^Cap...:\t0+$' "$work/status")" = 3 ] || fail "has capabilities: $(cat "$work/status")"
 	grep -qE $'^NoNewPrivs:\t1$' "$work/status" || fail "no_new_privs is off"
 	pull
+	healthy 0
 	stop
+	healthy 1
 	grep -q 'msg="the sandbox holds"' "$work/log" || { cat "$work/log" >&2; fail "no sandbox"; }
 	[ -f "$work/state/ssh_host_ed25519_key" ] || fail "no host key in the state volume"
 	before=$(cat "$work/state/ssh_host_ed25519_key.pub")
@@ -141,6 +148,7 @@ config '{{.OCIv1.Config.Entrypoint}}' '[/rrserve]'
 config '{{.OCIv1.Config.ExposedPorts}}' 'map[22/tcp:{}]'
 config '{{.OCIv1.Config.Volumes}}' 'map[/var/lib/rrserve:{}]'
 config '{{.OCIv1.Config.StopSignal}}' SIGTERM
+config '{{.Docker.Config.Healthcheck.Test}}' '[CMD /rrserve healthcheck]'
 for env in RRSERVE_ROOT=/data RRSERVE_STATE_DIR=/var/lib/rrserve RRSERVE_LISTEN=:22; do
 	buildah inspect --type image --format '{{.OCIv1.Config.Env}}' "$image" | grep -qF "$env" || fail "no $env in the environment"
 done

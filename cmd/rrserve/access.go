@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -50,22 +51,33 @@ var unlimited = new(config.Client)
 
 // newAccess checks the roots, which must be there.
 func newAccess(o *options, file *config.Config) (*access, error) {
-	a := &access{roots: make(map[string]*servedRoot), clients: file.Clients}
+	a, missing := tryAccess(o, file)
+	if len(missing) > 0 {
+		return nil, missing[0]
+	}
+	return a, nil
+}
+
+// tryAccess is newAccess with all that is wrong with the roots, which it keeps
+// nevertheless.
+func tryAccess(o *options, file *config.Config) (a *access, missing []error) {
+	a = &access{roots: make(map[string]*servedRoot), clients: file.Clients}
 	if o.root != "" {
 		path, err := checkRoot(o.root)
 		if err != nil {
-			return nil, fmt.Errorf("--root %w", err)
+			missing = append(missing, fmt.Errorf("--root %w", err))
 		}
 		a.root = &servedRoot{name: moduleName(path), path: path, mungeLinks: o.mungeLinks, absolute: o.absolute}
 	}
-	for name, r := range file.Roots {
+	for _, name := range slices.Sorted(maps.Keys(file.Roots)) {
+		r := file.Roots[name]
 		path, err := checkRoot(r.Path)
 		if err != nil {
-			return nil, fmt.Errorf("roots.%s: %w", name, err)
+			missing = append(missing, fmt.Errorf("roots.%s: %w", name, err))
 		}
 		a.roots[name] = &servedRoot{name: moduleName("/" + name), path: path, mungeLinks: r.MungeLinks, absolute: r.Absolute}
 	}
-	return a, nil
+	return a, missing
 }
 
 // paths are the directories of --root and the configuration.

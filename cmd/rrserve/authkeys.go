@@ -56,10 +56,8 @@ type keySource struct {
 	keys    []sshsrv.AuthorizedKey
 }
 
-// openKeyring reads all sources once. A source without any usable key is an
-// error: somebody expects to be let in by it. A directory may be empty, to be
-// filled later.
-func openKeyring(o *options, a *access, log *slog.Logger) (*keyring, error) {
+// newKeyring names the sources and reads none.
+func newKeyring(o *options, a *access, log *slog.Logger) *keyring {
 	k := &keyring{log: log, dir: o.keysDir, inDir: make(map[string]*keySource)}
 	k.access.Store(a)
 	for _, value := range o.authorizedKeys {
@@ -72,6 +70,14 @@ func openKeyring(o *options, a *access, log *slog.Logger) (*keyring, error) {
 	if strings.TrimSpace(o.inlineKeys) != "" {
 		k.sources = append(k.sources, &keySource{name: "RRSERVE_AUTHORIZED_KEYS", text: o.inlineKeys})
 	}
+	return k
+}
+
+// openKeyring reads all sources once. A source without any usable key is an
+// error: somebody expects to be let in by it. A directory may be empty, to be
+// filled later.
+func openKeyring(o *options, a *access, log *slog.Logger) (*keyring, error) {
+	k := newKeyring(o, a, log)
 	for _, s := range k.sources {
 		if err := k.open(s, a); err != nil {
 			return nil, err
@@ -119,11 +125,17 @@ func (k *keyring) Keys() []sshsrv.AuthorizedKey {
 		k.complain("", &k.problem, k.list())
 	}
 	var all []sshsrv.AuthorizedKey
-	for _, s := range k.sources {
+	for _, s := range k.all() {
 		all = append(all, k.keysOf(s)...)
 	}
+	return all
+}
+
+// all returns the sources in the order in which their keys are tried.
+func (k *keyring) all() []*keySource {
+	all := slices.Clone(k.sources)
 	for _, name := range slices.Sorted(maps.Keys(k.inDir)) {
-		all = append(all, k.keysOf(k.inDir[name])...)
+		all = append(all, k.inDir[name])
 	}
 	return all
 }

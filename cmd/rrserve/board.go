@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -169,22 +168,11 @@ Exit codes: 0 every client is fresh, 1 one is stale or the server does not answe
 }
 
 func fetchReport(ctx context.Context, address string) (*status.Report, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, usagef("--metrics-listen %q is not an address; allowed are HOST:PORT and :PORT", address)
-	}
-	if host == "" {
-		host = "localhost"
-	}
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/status.json", nil)
+	resp, err := getStatus(ctx, address, "/status.json")
 	if err != nil {
 		return nil, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("the server does not answer: %w", err)
 	}
 	defer resp.Body.Close()
 	var r status.Report
@@ -192,4 +180,21 @@ func fetchReport(ctx context.Context, address string) (*status.Report, error) {
 		return nil, fmt.Errorf("%s does not answer as rrserve does: %w", address, err)
 	}
 	return &r, nil
+}
+
+// getStatus asks what listens on the address of --metrics-listen.
+func getStatus(ctx context.Context, address, path string) (*http.Response, error) {
+	at, err := reachable(address)
+	if err != nil {
+		return nil, fmt.Errorf("--metrics-listen: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("the server does not answer: %w", err)
+	}
+	return resp, nil
 }

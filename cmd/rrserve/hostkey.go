@@ -32,7 +32,7 @@ type hostKeyFile struct {
 func loadHostKeys(o *options, log *slog.Logger) ([]hostKeyFile, error) {
 	paths := o.hostKeys
 	if len(paths) == 0 {
-		path := filepath.Join(o.stateDirectory(), hostKeyName)
+		path := o.defaultHostKey()
 		made, err := makeHostKey(path)
 		if err != nil {
 			return nil, configf("making a host key: %w; choose another place with --state-dir or --host-key", err)
@@ -61,6 +61,9 @@ func loadHostKeys(o *options, log *slog.Logger) ([]hostKeyFile, error) {
 	}
 	return keys, nil
 }
+
+// defaultHostKey is the file that is used if none is named.
+func (o *options) defaultHostKey() string { return filepath.Join(o.stateDirectory(), hostKeyName) }
 
 // stateDirectory is where the host key is kept: the flag, systemd's
 // StateDirectory=, the system's place where it can be written, the user's.

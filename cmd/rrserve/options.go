@@ -59,9 +59,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.authorizedKeys, "authorized-key", nil, "let this `KEY` log in: a file of public keys, read again at each login, or a key itself; repeatable")
 	f.StringVar(&o.keysDir, "keys-dir", "", "let the keys of each NAME.pub in this `DIR`ectory log in, as the client NAME")
 	o.registerConfig(f)
-	f.StringVar(&o.listen, "listen", ":2222", "listen on this TCP `ADDRESS`, unless systemd hands over a socket")
-	f.StringArrayVar(&o.hostKeys, "host-key", nil, "private host key `FILE`, ed25519 or RSA; repeatable (default: one made in the state directory)")
-	f.StringVar(&o.stateDir, "state-dir", "", "keep the host key in this `DIR`ectory (default: $STATE_DIRECTORY, /var/lib/rrserve or ~/.local/state/rrserve)")
+	o.registerListen(f)
 	f.StringVar(&o.user, "user", "", "accept this SSH user `NAME` only (default: any)")
 	f.StringSliceVar(&o.ciphers, "ciphers", defaultCiphers(), "SSH ciphers to offer, comma-separated `NAMES`; without it, what suits the CPU and the client")
 	f.IntVar(&o.maxSessions, "max-sessions", sshsrv.DefaultMaxSessions, "serve at most `N` transfers at once")
@@ -83,6 +81,12 @@ func (o *options) register(f *pflag.FlagSet) {
 }
 
 // Flags that subcommands have too are registered on their own.
+
+func (o *options) registerListen(f *pflag.FlagSet) {
+	f.StringVar(&o.listen, "listen", ":2222", "listen on this TCP `ADDRESS`, unless systemd hands over a socket")
+	f.StringArrayVar(&o.hostKeys, "host-key", nil, "private host key `FILE`, ed25519 or RSA; repeatable (default: one made in the state directory)")
+	f.StringVar(&o.stateDir, "state-dir", "", "keep the host key in this `DIR`ectory (default: $STATE_DIRECTORY, /var/lib/rrserve or ~/.local/state/rrserve)")
+}
 
 func (o *options) registerConfig(f *pflag.FlagSet) {
 	f.StringVar(&o.config, "config", "", "read this configuration `FILE` (default: "+systemConfigFile+", if there is one)")
@@ -136,7 +140,7 @@ func (o *options) fromEnvironment(f *pflag.FlagSet, lookup func(string) (string,
 	o.inlineKeys, _ = lookup("RRSERVE_AUTHORIZED_KEYS")
 	var failed error
 	f.VisitAll(func(flag *pflag.Flag) {
-		name := "RRSERVE_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+		name := variable(flag)
 		value, ok := lookup(name)
 		if flag.Changed || !ok || failed != nil {
 			return
@@ -146,6 +150,11 @@ func (o *options) fromEnvironment(f *pflag.FlagSet, lookup func(string) (string,
 		}
 	})
 	return failed
+}
+
+// variable is the name in the environment that stands for a flag.
+func variable(flag *pflag.Flag) string {
+	return "RRSERVE_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
 }
 
 // fromFile reads the configuration file and sets the flags that were given

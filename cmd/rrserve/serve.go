@@ -140,19 +140,21 @@ func jsonHandler(w io.Writer, ho *slog.HandlerOptions) slog.Handler {
 	return slog.NewJSONHandler(w, ho)
 }
 
+// checkRoot returns the absolute path of a directory to serve, also with the
+// error that it is none.
 func checkRoot(dir string) (string, error) {
 	root, err := filepath.Abs(dir)
 	if err != nil {
-		return "", configf("%s: %w", dir, err)
+		return dir, configf("%s: %w", dir, err)
 	}
 	// Opened, not only looked at: what cannot be listed cannot be served.
 	f, err := os.Open(root)
 	if err != nil {
-		return "", configf("%s: %w", dir, bare(err))
+		return root, configf("%s: %w", dir, bare(err))
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.IsDir() {
-		return "", configf("%s: %w", dir, errors.Join(err, errors.New("not a directory")))
+		return root, configf("%s: %w", dir, errors.Join(err, errors.New("not a directory")))
 	}
 	return root, nil
 }

@@ -89,6 +89,9 @@ func listeningAddr(line string) string {
 	return m[1]
 }
 
+// Binary returns the rrserve binary under test, built once per test process.
+func Binary() (string, error) { return rrserveBinary(newConfig(nil)) }
+
 func rrserveBinary(c *config) (string, error) {
 	if c.binary != "" {
 		return filepath.Abs(c.binary)
