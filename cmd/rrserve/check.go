@@ -76,6 +76,9 @@ func (r *report) section(title string) {
 
 // row prints a line of aligned cells.
 func (r *report) row(cells ...string) {
+	for len(cells) > 1 && cells[len(cells)-1] == "" { // not to be padded
+		cells = cells[:len(cells)-1]
+	}
 	fmt.Fprintf(r.table, "  %s\n", strings.Join(cells, "\t"))
 }
 

@@ -43,7 +43,7 @@ func newHandler(o *options, board *status.Board, audit *auditLog, log *slog.Logg
 		began := time.Now()
 		g := x.Key.Grant.(*grant)
 		if why := g.refuses(began); why != "" {
-			return refuse(log, x, g, "E-HOURS", why)
+			return refuse(log, x, g, codeHours, why)
 		}
 		if limit := g.limits.MaxSessions; !running.enter(g.client, limit) {
 			return refuse(log, x, g, "E-LIMIT", fmt.Sprintf("%d sessions of this key are running, as many as it may have", limit))
@@ -67,6 +67,9 @@ func newHandler(o *options, board *status.Board, audit *auditLog, log *slog.Logg
 func (r *servedRoot) configure(c *rsyncproto.Config) {
 	c.Module, c.Alias, c.MungeLinks, c.Space = r.name, r.alias(), r.mungeLinks, spaceOf(r.path)
 }
+
+// codeHours is the code of a refusal at the wrong time of day.
+const codeHours = "E-HOURS"
 
 // refuses is why a pull may not begin now, "" if it may.
 func (g *grant) refuses(now time.Time) string {
@@ -127,13 +130,17 @@ func pull(ctx context.Context, root string, c rsyncproto.Config, x *sshsrv.Exec)
 		return rsyncproto.Result{ExitStatus: rsyncproto.ExitFileSelect, Err: err}
 	}
 	defer tree.Close()
-	stack := afero.NewReadOnlyFs(afero.NewBasePathFs(tree, "/"))
 	c.Command = x.Command
-	c.FS = vfs.FromAfero(stack, vfs.Flags{NoFollow: jail.NoFollow, NoAtime: jail.NoAtime, Xattrs: jail.Xattrs})
-	c.NoBtimes = !tree.Btimes()
+	c.FS, c.NoBtimes = viewOf(tree), !tree.Btimes()
 	c.Stdin, c.Stdout, c.Stderr = x.Stdin, x.Stdout, x.Stderr
 	c.Abort = x.Abort
 	return rsyncproto.Serve(ctx, c)
+}
+
+// viewOf is what the engine sees of a tree.
+func viewOf(tree *jail.Root) vfs.FS {
+	stack := afero.NewReadOnlyFs(afero.NewBasePathFs(tree, "/"))
+	return vfs.FromAfero(stack, vfs.Flags{NoFollow: jail.NoFollow, NoAtime: jail.NoAtime, Xattrs: jail.Xattrs})
 }
 
 // openTree pins the root and sees whether it can be read. What has taken its

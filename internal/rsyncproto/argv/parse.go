@@ -12,7 +12,9 @@ import (
 //
 // The error is a *Refusal. When Pull.Secluded is set, ReadSecluded completes
 // the Pull; when Pull.Daemon is, ReadDaemon.
-func Parse(command string) (*Pull, error) {
+func Parse(command string) (*Pull, error) { return parseCommand(command, nil) }
+
+func parseCommand(command string, note func(Given)) (*Pull, error) {
 	words, err := Split(command)
 	if err != nil {
 		if !strings.Contains(command, "--server") {
@@ -24,7 +26,7 @@ func Parse(command string) (*Pull, error) {
 	if server < 1 || !isRsync(words[server-1].text) {
 		return nil, refuseCommand(command)
 	}
-	p := &Pull{Program: program(words[:server])}
+	p := &Pull{Program: program(words[:server]), note: note}
 	if isDaemon(words[server:]) {
 		p.Daemon = true
 		return p, nil
@@ -77,7 +79,7 @@ func (p *Pull) options(words []Word) *Refusal {
 	}
 	p.Args = s.words
 	if p.FakeSuper && p.Xattrs > 1 {
-		s.refuse(refuseOption("--fake-super", "refused: it conflicts with -XX"))
+		s.refuseOption("--fake-super", "refused: it conflicts with -XX")
 	}
 	return s.refusal
 }
@@ -107,7 +109,7 @@ func (s *scanner) word() {
 		s.bundle(w)
 	case w == nullWord && s.pull.Daemon:
 	default:
-		s.refuse(refuseOption(w, "expected an option, or . before the arguments"))
+		s.refuseOption(w, "expected an option, or . before the arguments")
 	}
 }
 
@@ -116,9 +118,9 @@ func (s *scanner) long(word string) {
 	o := byName[name]
 	switch {
 	case o == nil:
-		s.refuse(refuseOption("--"+name, "unknown option"))
+		s.refuseOption("--"+name, "unknown option")
 	case attached && !o.Value:
-		s.refuse(refuseOption(word, "option does not take an argument"))
+		s.refuseOption(word, "option does not take an argument")
 	case o.Value && !attached:
 		s.withNext(o, "--"+name)
 	default:
@@ -132,7 +134,7 @@ func (s *scanner) bundle(word string) {
 		o, name := byLetter[word[i]], "-"+word[i:i+1]
 		switch {
 		case o == nil:
-			s.refuse(refuseOption(name, "unknown option"))
+			s.refuseOption(name, "unknown option")
 			return
 		case !o.Value:
 			s.apply(o, name, "")
@@ -148,7 +150,7 @@ func (s *scanner) bundle(word string) {
 // withNext applies an option whose value is the next word.
 func (s *scanner) withNext(o *Option, name string) {
 	if len(s.words) == 0 {
-		s.refuse(refuseOption(name, "missing argument"))
+		s.refuseOption(name, "missing argument")
 		return
 	}
 	s.apply(o, name, s.next())
@@ -156,15 +158,37 @@ func (s *scanner) withNext(o *Option, name string) {
 
 func (s *scanner) apply(o *Option, name, value string) {
 	if o.Action == Refused {
+		s.note(written(name, value), Refused, o.Why)
 		s.refuse(refuseOption(name, "refused: "+o.Why))
 		return
 	}
-	if o.set == nil {
-		return
+	if o.set != nil {
+		if err := o.set(s.pull, value); err != nil {
+			s.note(written(name, value), Refused, err.Error())
+			s.refuse(asRefusal(err, name, value))
+			return
+		}
 	}
-	if err := o.set(s.pull, value); err != nil {
-		s.refuse(asRefusal(err, name, value))
+	s.note(written(name, value), o.Action, o.Why)
+}
+
+// written is an option with its value as one word.
+func written(name, value string) string {
+	if value != "" && strings.HasPrefix(name, "--") {
+		name += "="
 	}
+	return name + value
+}
+
+func (s *scanner) note(option string, a Action, why string) {
+	if s.pull.note != nil {
+		s.pull.note(Given{option, a, why})
+	}
+}
+
+func (s *scanner) refuseOption(option, why string) {
+	s.note(option, Refused, why)
+	s.refuse(refuseOption(option, why))
 }
 
 // asRefusal puts the error of a setter into the form of a refusal.

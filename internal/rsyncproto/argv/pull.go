@@ -121,6 +121,8 @@ type Pull struct {
 	relative choice
 	munge    choice
 	sender   bool
+
+	note func(Given) // told of each option by Explain; nil: nobody
 }
 
 // choice is an option that can be given, negated or left open.
