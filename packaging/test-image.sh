@@ -59,8 +59,8 @@ within() {
 	}
 	healthy() { # healthy WANT: the exit status of the image's HEALTHCHECK
 		local rc=0
-		env -i RRSERVE_ROOT=/data RRSERVE_STATE_DIR=/var/lib/rrserve RRSERVE_LISTEN=:22 "${run[@]}" healthcheck || rc=$?
-		[ "$rc" = "$1" ] || fail "healthcheck: exit status $rc, want $1"
+		env -i PATH="$PATH" RRSERVE_ROOT=/data RRSERVE_STATE_DIR=/var/lib/rrserve RRSERVE_LISTEN=:22 "${run[@]}" healthcheck 2>"$work/health" || rc=$?
+		[ "$rc" = "$1" ] || fail "healthcheck: exit status $rc, want $1: $(cat "$work/health")"
 	}
 	pull() {
 		rm -rf "$work/got"

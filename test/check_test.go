@@ -143,7 +143,7 @@ func TestCheckFindsAStoppedServer(t *testing.T) {
 	} {
 		out, code := runRrserve(t, append(command, "--state-dir", c.state, "--listen", c.server.Addr)...)
 		wantFound(t, out, code, 1, `(problem|rrserve): `+regexp.QuoteMeta(c.server.Addr)+
-			`: nothing listens there: the server is stopped, or listens on another address \(--listen, --address\)`)
+			`: nothing listens there: the server is stopped \(.*\), or listens on another address \(--listen, --address\)`)
 	}
 }
 

@@ -33,9 +33,9 @@ Whether the sandbox holds is for rrserve check-sandbox.
 
 With --pull also log in to the running server, with the private key of a client
 (--identity), and pull as that client would: the list of all files and the data
-of the first ` + fmt.Sprint(maxPulled>>20) + ` MiB, into a temporary directory that is removed. --pull=PATH
-pulls only PATH, as rsync would name it. This leaves a session in the server's log
-and counts as a pull in its statistics.
+of the first ` + fmt.Sprintf("%d files or %d MiB", maxPulledFiles, maxPulled>>20) + `, into a temporary directory that is
+removed. --pull=PATH pulls only PATH, as rsync would name it. This leaves a
+session in the server's log and statistics.
 
 The last line is "no problems" or how many there are.
 

@@ -37,6 +37,7 @@ type content struct {
 	skip   bool
 	next   func([]byte) error // nil at the end
 	files  int32              // in the list
+	sent   int                // files whose data began
 	flags  byte               // of the entry that is read
 	phases int                // that have ended
 }
@@ -130,6 +131,7 @@ func (c *content) number(b []byte) error {
 	case n < 0 || n >= c.files:
 		return fmt.Errorf("the server sent file number %d; allowed are those of the list, which has %d", n, c.files)
 	default:
+		c.sent++
 		c.pass(sumHead, 4, c.token)
 	}
 	return nil

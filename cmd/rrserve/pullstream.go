@@ -34,7 +34,7 @@ type pullStream struct {
 	frame   []byte // of buf, still to be passed on
 	content content
 	size    int64
-	full    bool     // maxPulled bytes were passed on
+	full    bool     // as much as a trial may pull was passed on
 	wrong   error    // what a server never sends
 	texts   []string // the first of what was told
 	more    int
@@ -79,13 +79,14 @@ func (s *pullStream) next() error {
 	}
 	switch tag - frameBase {
 	case tagData:
-		if s.size += int64(length); s.size > maxPulled {
+		if s.wrong = s.content.follow(payload); s.wrong != nil {
+			return s.wrong
+		}
+		if s.size += int64(length); s.size > maxPulled || s.content.sent > maxPulledFiles {
 			s.full = true
 			return errPulledEnough
 		}
 		s.frame = s.buf[:frameHeader+length]
-		s.wrong = s.content.follow(payload)
-		return s.wrong
 	case tagInfo:
 	default:
 		s.told(string(payload))

@@ -46,7 +46,7 @@ func dialServer(ctx context.Context, address string, config *ssh.ClientConfig, k
 	d := net.Dialer{Timeout: answerTimeout}
 	nc, err := d.DialContext(ctx, "tcp", address)
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		err = errors.New("nothing listens there: the server is stopped, or listens on another address (--listen, --address)")
+		err = errors.New("nothing listens there: the server is stopped (rrserve with the same flags, or systemctl start rrserve, starts it), or listens on another address (--listen, --address)")
 	}
 	if err != nil {
 		return nil, nil, "", err

@@ -20,9 +20,11 @@ import (
 )
 
 const (
-	// maxPulled bounds the data of a trial pull, in bytes: they lie on this
-	// machine's disk until it ends.
-	maxPulled = 256 << 20
+	// maxPulled and maxPulledFiles bound the data of a trial pull, in bytes, and
+	// the files that they belong to: they lie on this machine's disk until it
+	// ends, and the client waits for the disk after each file.
+	maxPulled      = 256 << 20
+	maxPulledFiles = 10_000
 	// stallTimeout is how long the server may be silent in a pull.
 	stallTimeout = 2 * time.Minute
 	// maxStderr bounds what is kept of the server's standard error, in bytes.
@@ -92,7 +94,7 @@ func (r *report) pull(ctx context.Context, o *options, p *trialPull, known []hos
 	r.row("login", fingerprint, whoseKey(fingerprint, keys))
 	r.row("arrived", fmt.Sprintf("files %d, bytes %d", t.files, t.bytes))
 	if t.stream.full {
-		r.row("stopped", fmt.Sprintf("there is more than %d MiB: --pull=PATH pulls another part", maxPulled>>20))
+		r.row("stopped", fmt.Sprintf("there is more than %d files or %d MiB: --pull=PATH pulls another part", maxPulledFiles, maxPulled>>20))
 	}
 	r.said(t, err)
 }
