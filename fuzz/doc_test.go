@@ -39,6 +39,10 @@
 //	FuzzDeltaSearch     a file against an older one
 //	FuzzToken           the stream of file data, compressed
 //
+// What comes from the server that rrserve check pulls from:
+//
+//	FuzzTrialPull       its side of a pull, before the client reads it
+//
 // Whole sessions:
 //
 //	FuzzSession         a command line and a stream

@@ -17,6 +17,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"rrserve/internal/trial"
 )
 
 func newCheckCommand() *cobra.Command {
@@ -33,7 +35,7 @@ Whether the sandbox holds is for rrserve check-sandbox.
 
 With --pull also log in to the running server, with the private key of a client
 (--identity), and pull as that client would: the list of all files and the data
-of the first ` + fmt.Sprintf("%d files or %d MiB", maxPulledFiles, maxPulled>>20) + `, into a temporary directory that is
+of the first ` + fmt.Sprintf("%d files or %d MiB", trial.MaxFiles, trial.MaxBytes>>20) + `, into a temporary directory that is
 removed. --pull=PATH pulls only PATH, as rsync would name it. This leaves a
 session in the server's log and statistics.
 

@@ -17,14 +17,11 @@ import (
 	"github.com/gokrazy/rsync/rsyncclient"
 	"github.com/spf13/pflag"
 	"golang.org/x/crypto/ssh"
+
+	"rrserve/internal/trial"
 )
 
 const (
-	// maxPulled and maxPulledFiles bound the data of a trial pull, in bytes, and
-	// the files that they belong to: they lie on this machine's disk until it
-	// ends, and the client waits for the disk after each file.
-	maxPulled      = 256 << 20
-	maxPulledFiles = 10_000
 	// stallTimeout is how long the server may be silent in a pull.
 	stallTimeout = 2 * time.Minute
 	// maxStderr bounds what is kept of the server's standard error, in bytes.
@@ -89,24 +86,25 @@ func (r *report) pull(ctx context.Context, o *options, p *trialPull, known []hos
 	}
 	defer client.Close()
 	defer context.AfterFunc(ctx, func() { client.Close() })()
-	t := &trial{within: func(d time.Duration) { nc.SetDeadline(time.Now().Add(d)) }}
-	err = t.run(ctx, client, p.path)
+	t := &attempt{within: func(d time.Duration) { nc.SetDeadline(time.Now().Add(d)) }}
+	err = t.pull(ctx, client, p.path)
 	r.row("login", fingerprint, whoseKey(fingerprint, keys))
 	r.row("arrived", fmt.Sprintf("files %d, bytes %d", t.files, t.bytes))
-	if t.stream.full {
-		r.row("stopped", fmt.Sprintf("there is more than %d files or %d MiB: --pull=PATH pulls another part", maxPulledFiles, maxPulled>>20))
+	if errors.Is(err, trial.ErrEnough) {
+		err = nil
+		r.row("stopped", fmt.Sprintf("there is more than %d files or %d MiB: --pull=PATH pulls another part", trial.MaxFiles, trial.MaxBytes>>20))
 	}
 	r.said(t, err)
 }
 
 // said reports what went wrong in a trial, in the server's words if it has any.
-func (r *report) said(t *trial, err error) {
-	lines := append(t.stream.texts, strings.Split(strings.TrimSpace(t.stderr.String()), "\n")...)
+func (r *report) said(t *attempt, err error) {
+	lines := append(t.stream.Texts, strings.Split(strings.TrimSpace(t.stderr.String()), "\n")...)
 	lines = slices.DeleteFunc(lines, func(s string) bool { return strings.TrimSpace(s) == "" })
 	for _, line := range lines[:min(len(lines), maxNamed)] {
 		r.problem("the server said: %q", line)
 	}
-	if more := len(lines) - maxNamed + t.stream.more; more > 0 {
+	if more := len(lines) - maxNamed + t.stream.More; more > 0 {
 		r.problem("and said %d more", more)
 	}
 	local := (*fs.PathError)(nil) // of which the server knows nothing
@@ -125,16 +123,16 @@ func whoseKey(fingerprint string, keys []listedKey) string {
 	return "which is in none of the lists of keys"
 }
 
-// trial is one run of the client.
-type trial struct {
+// attempt is one run of the client.
+type attempt struct {
 	within       func(time.Duration) // bounds what is waited for from now on
-	stream       pullStream
+	stream       *trial.Stream
 	stderr       headBuffer
 	files, bytes int64 // that arrived
 }
 
-// run pulls path into a directory that does not outlive it.
-func (t *trial) run(ctx context.Context, client *ssh.Client, path string) error {
+// pull pulls path into a directory that does not outlive it.
+func (t *attempt) pull(ctx context.Context, client *ssh.Client, path string) error {
 	dir, err := os.MkdirTemp("", "rrserve-check-")
 	if err != nil {
 		return err
@@ -154,8 +152,7 @@ func (t *trial) run(ctx context.Context, client *ssh.Client, path string) error 
 	if err != nil {
 		return err
 	}
-	t.stream.in, t.stream.Writer, t.stream.head = stdout, stdin, streamHead
-	t.stream.alive = func() { t.within(stallTimeout) }
+	t.stream = trial.NewStream(stdout, stdin, func() { t.within(stallTimeout) })
 	rsync, err := rsyncclient.New([]string{"-r"}, rsyncclient.DontRestrict(), rsyncclient.WithStderr(io.Discard))
 	if err != nil {
 		return err
@@ -165,13 +162,10 @@ func (t *trial) run(ctx context.Context, client *ssh.Client, path string) error 
 	if err := session.Start("rsync " + strings.Join(options, " ")); err != nil {
 		return err
 	}
-	err = runClient(ctx, rsync, &t.stream, dir)
+	err = runClient(ctx, rsync, t.stream, dir)
 	t.files, t.bytes = measureTree(dir)
-	switch {
-	case t.stream.full:
-		return nil
-	case t.stream.wrong != nil:
-		return t.stream.wrong
+	if t.stream.Err != nil {
+		return t.stream.Err
 	}
 	stdin.Close()
 	t.within(answerTimeout)
@@ -182,7 +176,7 @@ func (t *trial) run(ctx context.Context, client *ssh.Client, path string) error 
 	return err
 }
 
-// runClient runs the client, whose panics are errors here; pullStream keeps it from
+// runClient runs the client, whose panics are errors here; the stream keeps it from
 // those in goroutines of its own.
 func runClient(ctx context.Context, rsync *rsyncclient.Client, stream io.ReadWriter, dir string) (err error) {
 	defer func() {

@@ -1,4 +1,4 @@
-package main
+package trial
 
 import (
 	"bytes"
@@ -49,7 +49,7 @@ func TestContent(t *testing.T) {
 }
 
 // A trial pull ends with as many bytes and files as it may have.
-func TestPulledEnough(t *testing.T) {
+func TestEnough(t *testing.T) {
 	oneByte := []byte{1, 0, 0, frameBase + tagData, 0}
 	for _, tt := range []struct {
 		size int64
@@ -57,14 +57,14 @@ func TestPulledEnough(t *testing.T) {
 		want error
 	}{
 		{0, 0, nil},
-		{maxPulled - 1, maxPulledFiles, nil},
-		{maxPulled, 0, errPulledEnough},
-		{0, maxPulledFiles + 1, errPulledEnough},
+		{MaxBytes - 1, MaxFiles, nil},
+		{MaxBytes, 0, ErrEnough},
+		{0, MaxFiles + 1, ErrEnough},
 	} {
-		s := pullStream{in: bytes.NewReader(oneByte), alive: func() {}, size: tt.size, content: content{sent: tt.sent}}
+		s := Stream{in: bytes.NewReader(oneByte), wait: func() {}, size: tt.size, content: content{sent: tt.sent}}
 		n, err := s.Read(make([]byte, 10))
-		if !errors.Is(err, tt.want) || s.full != (tt.want != nil) || err == nil && n != len(oneByte) {
-			t.Errorf("after %d bytes and %d files: %d, %v, full %t", tt.size, tt.sent, n, err, s.full)
+		if !errors.Is(err, tt.want) || s.Err != tt.want || err == nil && n != len(oneByte) {
+			t.Errorf("after %d bytes and %d files: %d, %v, Err %v", tt.size, tt.sent, n, err, s.Err)
 		}
 	}
 }
