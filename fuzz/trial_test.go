@@ -45,8 +45,8 @@ func FuzzTrialPull(f *testing.F) {
 		s := trial.NewStream(bytes.NewReader(stream), io.Discard, func() {})
 		defer func() { recover() }() // as rrserve check does
 		rsync.Run(context.Background(), s, []string{dir})
-		if len(s.Texts) > trial.MaxTexts {
-			t.Errorf("%d messages are kept", len(s.Texts))
+		if n := len(s.Findings().Texts); n > trial.MaxTexts {
+			t.Errorf("%d messages are kept", n)
 		}
 	})
 }

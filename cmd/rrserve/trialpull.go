@@ -86,7 +86,7 @@ func (r *report) pull(ctx context.Context, o *options, p *trialPull, known []hos
 	}
 	defer client.Close()
 	defer context.AfterFunc(ctx, func() { client.Close() })()
-	t := &attempt{within: func(d time.Duration) { nc.SetDeadline(time.Now().Add(d)) }}
+	t := &attempt{stream: new(trial.Stream), within: func(d time.Duration) { nc.SetDeadline(time.Now().Add(d)) }}
 	err = t.pull(ctx, client, p.path)
 	r.row("login", fingerprint, whoseKey(fingerprint, keys))
 	r.row("arrived", fmt.Sprintf("files %d, bytes %d", t.files, t.bytes))
@@ -99,12 +99,13 @@ func (r *report) pull(ctx context.Context, o *options, p *trialPull, known []hos
 
 // said reports what went wrong in a trial, in the server's words if it has any.
 func (r *report) said(t *attempt, err error) {
-	lines := append(t.stream.Texts, strings.Split(strings.TrimSpace(t.stderr.String()), "\n")...)
+	found := t.stream.Findings()
+	lines := append(found.Texts, strings.Split(strings.TrimSpace(t.stderr.String()), "\n")...)
 	lines = slices.DeleteFunc(lines, func(s string) bool { return strings.TrimSpace(s) == "" })
 	for _, line := range lines[:min(len(lines), maxNamed)] {
 		r.problem("the server said: %q", line)
 	}
-	if more := len(lines) - maxNamed + t.stream.More; more > 0 {
+	if more := len(lines) - maxNamed + found.More; more > 0 {
 		r.problem("and said %d more", more)
 	}
 	local := (*fs.PathError)(nil) // of which the server knows nothing
@@ -164,8 +165,8 @@ func (t *attempt) pull(ctx context.Context, client *ssh.Client, path string) err
 	}
 	err = runClient(ctx, rsync, t.stream, dir)
 	t.files, t.bytes = measureTree(dir)
-	if t.stream.Err != nil {
-		return t.stream.Err
+	if found := t.stream.Findings(); found.Err != nil {
+		return found.Err
 	}
 	stdin.Close()
 	t.within(answerTimeout)

@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // Bounds of one pull: the data in bytes, the list of files included, and the files
@@ -40,7 +42,7 @@ const (
 var ErrEnough = errors.New("as much as a trial may pull arrived")
 
 // Stream is the client's connection to a server that sends a pull with -r alone.
-// Its results are to be looked at when the client has ended.
+// The client may go on reading in a goroutine after it has returned.
 type Stream struct {
 	io.Writer
 	in      io.Reader
@@ -51,12 +53,31 @@ type Stream struct {
 	content content
 	size    int64
 
-	// Texts are the first messages of the server, and More is how many others
-	// there were.
-	Texts []string
-	More  int
-	// Err is what a server never sends, or ErrEnough.
-	Err error
+	mu    sync.Mutex
+	found Findings
+}
+
+// Findings are what a Stream has seen so far.
+type Findings struct {
+	Texts []string // the first messages of the server, MaxTexts of them
+	More  int      // how many others there were
+	Err   error    // what a server never sends, or ErrEnough
+}
+
+// Findings returns what was seen so far.
+func (s *Stream) Findings() Findings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.found
+	f.Texts = slices.Clone(f.Texts)
+	return f
+}
+
+func (s *Stream) fail(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.found.Err = err
+	return err
 }
 
 // NewStream makes a Stream of the server's output and input. Before it waits for
@@ -96,8 +117,7 @@ func (s *Stream) next() error {
 	word := binary.LittleEndian.Uint32(header)
 	tag, length := word>>24, int(word&0xffffff)
 	if tag < frameBase || length > maxFrame {
-		s.Err = fmt.Errorf("the server sent a frame with tag %d and %d bytes; allowed are tags from %d on and %d bytes", tag, length, frameBase, maxFrame)
-		return s.Err
+		return s.fail(fmt.Errorf("the server sent a frame with tag %d and %d bytes; allowed are tags from %d on and %d bytes", tag, length, frameBase, maxFrame))
 	}
 	payload := s.buf[frameHeader : frameHeader+length]
 	if _, err := io.ReadFull(s.in, payload); err != nil {
@@ -105,12 +125,11 @@ func (s *Stream) next() error {
 	}
 	switch tag - frameBase {
 	case tagData:
-		if s.Err = s.content.follow(payload); s.Err != nil {
-			return s.Err
+		if err := s.content.follow(payload); err != nil {
+			return s.fail(err)
 		}
 		if s.size += int64(length); s.size > MaxBytes || s.content.sent > MaxFiles {
-			s.Err = ErrEnough
-			return s.Err
+			return s.fail(ErrEnough)
 		}
 		s.frame = s.buf[:frameHeader+length]
 	case tagInfo:
@@ -122,9 +141,11 @@ func (s *Stream) next() error {
 
 // told notes what the server told.
 func (s *Stream) told(text string) {
-	if len(s.Texts) == MaxTexts {
-		s.More++
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.found.Texts) == MaxTexts {
+		s.found.More++
 		return
 	}
-	s.Texts = append(s.Texts, strings.TrimSpace(text))
+	s.found.Texts = append(s.found.Texts, strings.TrimSpace(text))
 }

@@ -63,8 +63,8 @@ func TestEnough(t *testing.T) {
 	} {
 		s := Stream{in: bytes.NewReader(oneByte), wait: func() {}, size: tt.size, content: content{sent: tt.sent}}
 		n, err := s.Read(make([]byte, 10))
-		if !errors.Is(err, tt.want) || s.Err != tt.want || err == nil && n != len(oneByte) {
-			t.Errorf("after %d bytes and %d files: %d, %v, Err %v", tt.size, tt.sent, n, err, s.Err)
+		if !errors.Is(err, tt.want) || s.Findings().Err != tt.want || err == nil && n != len(oneByte) {
+			t.Errorf("after %d bytes and %d files: %d, %v, Err %v", tt.size, tt.sent, n, err, s.Findings().Err)
 		}
 	}
 }
