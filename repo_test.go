@@ -354,6 +354,12 @@ var forbiddenCalls = []struct {
 		why:   "the server starts no program",
 	},
 	{
+		// An import of the client of rrserve check puts net/http/pprof there.
+		in: []string{"..."}, except: helpers, pkg: "net/http",
+		names: []string{"DefaultServeMux", "Handle", "HandleFunc", "ListenAndServe", "ListenAndServeTLS"},
+		why:   "whatever any package has registered would be served",
+	},
+	{
 		in: []string{"internal/jail/..."}, pkg: "os",
 		names: []string{"Chmod", "Chown", "Chtimes", "CopyFS", "Create", "CreateTemp", "Lchown", "Link", "Mkdir", "MkdirAll",
 			"MkdirTemp", "OpenFile", "Remove", "RemoveAll", "Rename", "Symlink", "Truncate", "WriteFile"},
