@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"rrserve/internal/rrtest"
+	"rrserve/internal/status"
 )
 
 // checked is a server, and what rrserve check is told about it.
@@ -34,7 +35,7 @@ func newChecked(t *testing.T) *checked {
 	check(t, os.WriteFile(filepath.Join(c.root, "sub/deep/b"), make([]byte, 100_000), 0o444))
 	check(t, os.Symlink("a", filepath.Join(c.root, "link")))
 	check(t, rrtest.NewKey(c.key))
-	c.server = rrtest.Rrserve(t, c.root, rrtest.WithArgs(c.args("--state-dir", c.state, "--read-all=false")...))
+	c.server = rrtest.Rrserve(t, c.root, rrtest.WithArgs(c.args("--state-dir", c.state, "--read-all=false", "--metrics-listen", "127.0.0.1:0")...))
 	return c
 }
 
@@ -93,6 +94,13 @@ func TestCheckPull(t *testing.T) {
 		`login +SHA256:\S+ +the client \(unnamed\) of `+regexp.QuoteMeta(c.key)+`.pub:1`,
 		`arrived +files 2, bytes 100006`,
 		`no problems`)
+	m := httpAddress.FindStringSubmatch(c.server.Log())
+	if m == nil {
+		t.Fatal("no HTTP address in the log")
+	}
+	if w := (&watched{c.server, t, "http://" + m[1]}); w.after(status.DryRun, 1) {
+		t.Error("a trial counts as a complete pull")
+	}
 	out, code = c.run(t, "--pull=sub/deep/")
 	wantFound(t, out, code, 0, `arrived +files 1, bytes 100000`, `no problems`)
 	out, code = c.run(t, "--pull=it's missing")

@@ -36,8 +36,8 @@ Whether the sandbox holds is for rrserve check-sandbox.
 With --pull also log in to the running server, with the private key of a client
 (--identity), and pull as that client would: the list of all files and the data
 of the first ` + fmt.Sprintf("%d files or %d MiB", trial.MaxFiles, trial.MaxBytes>>20) + `, into a temporary directory that is
-removed. --pull=PATH pulls only PATH, as rsync would name it. This leaves a
-session in the server's log and statistics.
+removed. --pull=PATH pulls only PATH, as rsync would name it. The server counts
+it as a dry run, unless --user insists on a name.
 
 The last line is "no problems" or how many there are.
 
@@ -88,7 +88,7 @@ func (r *report) row(cells ...string) {
 func (r *report) problem(format string, args ...any) {
 	r.flush()
 	r.problems++
-	fmt.Fprintf(r.w, "  problem: %s\n", strings.Join(strings.Fields(fmt.Sprintf(format, args...)), " "))
+	fmt.Fprintf(r.w, "  problem: %s\n", strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; "))
 }
 
 func (r *report) flush() {
@@ -115,6 +115,7 @@ func (r *report) end() error {
 // check looks at everything once, the files of the server before it becomes the
 // user who reads the served ones.
 func (r *report) check(ctx context.Context, o *options, p *trialPull, variables []string) error {
+	defer r.flush()
 	quiet := slog.New(slog.DiscardHandler)
 	access, missing := tryAccess(o, o.file)
 	r.configuration(o, variables)

@@ -60,6 +60,7 @@ Exit codes: 0 it would be served, 1 it would be refused, 2 wrong command line,
 
 // explain goes through what the handler of the server does.
 func (r *report) explain(ctx context.Context, o *options, name, command string) error {
+	defer r.flush()
 	quiet := slog.New(slog.DiscardHandler)
 	access, err := newAccess(o, o.file)
 	if err != nil {

@@ -22,6 +22,9 @@ import (
 )
 
 const (
+	// trialUser is the SSH user name of a trial pull, which is no backup. The
+	// server counts it as a dry run.
+	trialUser = "rrserve-check"
 	// stallTimeout is how long the server may be silent in a pull.
 	stallTimeout = 2 * time.Minute
 	// maxStderr bounds what is kept of the server's standard error, in bytes.
@@ -69,7 +72,7 @@ func (r *report) pull(ctx context.Context, o *options, p *trialPull, known []hos
 	}
 	fingerprint := ssh.FingerprintSHA256(p.signer.PublicKey())
 	client, nc, proved, err := dialServer(ctx, address, &ssh.ClientConfig{
-		User:          cmp.Or(o.user, serviceUser),
+		User:          cmp.Or(o.user, trialUser),
 		Auth:          []ssh.AuthMethod{ssh.PublicKeys(p.signer)},
 		ClientVersion: "SSH-2.0-rrserve_check",
 	}, known)
