@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gokrazy/rsync/rsyncclient"
 	"github.com/spf13/pflag"
 	"golang.org/x/crypto/ssh"
 
@@ -31,8 +30,14 @@ const (
 	maxStderr = 16 << 10
 )
 
-// trialPull is a pull from the running server as a client would do it, with the
-// client of github.com/gokrazy/rsync: somebody else's idea of the protocol.
+// rsyncClient is a client for one pull.
+type rsyncClient struct {
+	options []string // of the server's command line, the path included
+	// run pulls into the directory dir through the stream.
+	run func(ctx context.Context, stream io.ReadWriter, dir string) error
+}
+
+// trialPull is a pull from the running server as a client would do it.
 type trialPull struct {
 	path     string // as rsync names it; "": no pull
 	identity string // file
@@ -157,16 +162,14 @@ func (t *attempt) pull(ctx context.Context, client *ssh.Client, path string) err
 		return err
 	}
 	t.stream = trial.NewStream(stdout, stdin, func() { t.within(stallTimeout) })
-	rsync, err := rsyncclient.New([]string{"-r"}, rsyncclient.DontRestrict(), rsyncclient.WithStderr(io.Discard))
+	rsync, err := newRsyncClient(quoteWord(path))
 	if err != nil {
 		return err
 	}
-	options := rsync.ServerCommandOptions(path)
-	options[len(options)-1] = quoteWord(path)
-	if err := session.Start("rsync " + strings.Join(options, " ")); err != nil {
+	if err := session.Start("rsync " + strings.Join(rsync.options, " ")); err != nil {
 		return err
 	}
-	err = runClient(ctx, rsync, t.stream, dir)
+	err = rsync.run(ctx, t.stream, dir)
 	t.files, t.bytes = measureTree(dir)
 	if found := t.stream.Findings(); found.Err != nil {
 		return found.Err
@@ -177,18 +180,6 @@ func (t *attempt) pull(ctx context.Context, client *ssh.Client, path string) err
 	if exit := (*ssh.ExitError)(nil); err == nil || errors.Is(err, io.EOF) && errors.As(ended, &exit) {
 		return ended
 	}
-	return err
-}
-
-// runClient runs the client, whose panics are errors here; the stream keeps it from
-// those in goroutines of its own.
-func runClient(ctx context.Context, rsync *rsyncclient.Client, stream io.ReadWriter, dir string) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("the client could not cope with what the server sent: %v", r)
-		}
-	}()
-	_, err = rsync.Run(ctx, stream, []string{dir})
 	return err
 }
 
