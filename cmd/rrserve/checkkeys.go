@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -143,19 +142,4 @@ func (r *report) unused(all []listedKey, a *access) {
 			r.problem("clients.%s: no key has this name: neither a file %s.pub in --keys-dir nor a key with that comment", name, name)
 		}
 	}
-}
-
-// load reads the private key, while it is within reach.
-func (p *trialPull) load() error {
-	if p.path == "" {
-		return nil
-	}
-	data, err := os.ReadFile(p.identity)
-	if err == nil {
-		p.signer, err = parseIdentity(data)
-	}
-	if err != nil {
-		return configf("--identity %s: %w", p.identity, bare(err))
-	}
-	return nil
 }

@@ -71,12 +71,12 @@ func provesHostKey(ctx context.Context, o *options, address string) error {
 	if _, err := os.Stat(o.defaultHostKey()); err == nil || len(o.hostKeys) > 0 {
 		known, _ = loadHostKeys(o, slog.New(slog.DiscardHandler)) // none that cannot be read
 	}
-	client, _, proved, err := dialServer(ctx, address, &ssh.ClientConfig{User: "healthcheck", ClientVersion: "SSH-2.0-rrserve_healthcheck"}, known)
-	if client != nil {
-		client.Close()
+	server, err := dialServer(ctx, address, &ssh.ClientConfig{User: "healthcheck", ClientVersion: "SSH-2.0-rrserve_healthcheck"}, known)
+	if server.Client != nil {
+		server.Close()
 		return fmt.Errorf("%s: lets in whoever asks, so it is not rrserve", address)
 	}
-	if proved == "" {
+	if server.hostKey == "" {
 		return fmt.Errorf("%s: %w", address, err)
 	}
 	return nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,46 +35,53 @@ func reachable(address string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// errOtherServer is a host key that is none of the server's own.
-var errOtherServer = errors.New("another server listens there")
+// otherServerError is a host key that is none of the server's own.
+type otherServerError struct {
+	proved string // fingerprint
+	own    hostKeyFile
+}
+
+func (e *otherServerError) Error() string {
+	return fmt.Sprintf("another server listens there: its host key is %s, and that of %s is %s", e.proved, e.own.path, e.own.Fingerprint())
+}
+
+// reached is the running server.
+type reached struct {
+	*ssh.Client          // nil if there was no login
+	conn        net.Conn // below it
+	hostKey     string   // fingerprint of the one that it proved to have, "" for none
+}
 
 // dialServer connects to the running server and logs in as config says, which
 // lacks the host key: it must be one of known, unless that is empty. Everything
 // up to there takes at most answerTimeout.
-func dialServer(ctx context.Context, address string, config *ssh.ClientConfig, known []hostKeyFile) (*ssh.Client, net.Conn, string, error) {
+func dialServer(ctx context.Context, address string, config *ssh.ClientConfig, known []hostKeyFile) (s reached, err error) {
 	d := net.Dialer{Timeout: answerTimeout}
-	nc, err := d.DialContext(ctx, "tcp", address)
+	s.conn, err = d.DialContext(ctx, "tcp", address)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		err = errors.New("nothing listens there: the server is stopped (rrserve with the same flags, or systemctl start rrserve, starts it), or listens on another address (--listen, --address)")
 	}
 	if err != nil {
-		return nil, nil, "", err
+		return s, err
 	}
-	nc.SetDeadline(time.Now().Add(answerTimeout))
-	proved := ""
+	s.conn.SetDeadline(time.Now().Add(answerTimeout))
 	config.HostKeyCallback = func(_ string, _ net.Addr, key ssh.PublicKey) error {
-		fingerprint := ssh.FingerprintSHA256(key)
-		if len(known) > 0 && !slices.ContainsFunc(known, func(k hostKeyFile) bool { return k.Fingerprint() == fingerprint }) {
-			return fmt.Errorf("%w: its host key is %s, and that of %s is %s", errOtherServer, fingerprint, known[0].path, known[0].Fingerprint())
+		proved := ssh.FingerprintSHA256(key)
+		if len(known) > 0 && !slices.ContainsFunc(known, func(k hostKeyFile) bool { return k.Fingerprint() == proved }) {
+			return &otherServerError{proved, known[0]}
 		}
-		proved = fingerprint
+		s.hostKey = proved
 		return nil
 	}
-	conn, channels, requests, err := ssh.NewClientConn(nc, address, config)
+	conn, channels, requests, err := ssh.NewClientConn(s.conn, address, config)
 	if err != nil {
-		nc.Close()
-		return nil, nil, proved, cmp.Or(otherServer(err), err)
-	}
-	nc.SetDeadline(time.Time{})
-	return ssh.NewClient(conn, channels, requests), nc, proved, nil
-}
-
-// otherServer is what was said of the host key, without what was said around it.
-func otherServer(err error) error {
-	for ; err != nil; err = errors.Unwrap(err) {
-		if errors.Is(err, errOtherServer) && errors.Unwrap(err) == errOtherServer {
-			return err
+		s.conn.Close()
+		if other, ok := errors.AsType[*otherServerError](err); ok {
+			err = other // without what was said around it
 		}
+		return s, err
 	}
-	return nil
+	s.conn.SetDeadline(time.Time{})
+	s.Client = ssh.NewClient(conn, channels, requests)
+	return s, nil
 }

@@ -52,6 +52,21 @@ func (p *trialPull) register(f *pflag.FlagSet) {
 	f.StringVar(&p.address, "address", "", addressUsage)
 }
 
+// load reads the private key, while it is within reach.
+func (p *trialPull) load() error {
+	if p.path == "" {
+		return nil
+	}
+	data, err := os.ReadFile(p.identity)
+	if err == nil {
+		p.signer, err = parseIdentity(data)
+	}
+	if err != nil {
+		return configf("--identity %s: %w", p.identity, bare(err))
+	}
+	return nil
+}
+
 // parseIdentity reads a client's private key.
 func parseIdentity(data []byte) (ssh.Signer, error) {
 	signer, err := ssh.ParsePrivateKey(data)
@@ -76,26 +91,26 @@ func (r *report) pull(ctx context.Context, o *options, p *trialPull, known []hos
 		return
 	}
 	fingerprint := ssh.FingerprintSHA256(p.signer.PublicKey())
-	client, nc, proved, err := dialServer(ctx, address, &ssh.ClientConfig{
+	server, err := dialServer(ctx, address, &ssh.ClientConfig{
 		User:          cmp.Or(o.user, trialUser),
 		Auth:          []ssh.AuthMethod{ssh.PublicKeys(p.signer)},
 		ClientVersion: "SSH-2.0-rrserve_check",
 	}, known)
-	if err != nil && proved == "" {
+	if err != nil && server.hostKey == "" {
 		r.problem("%s: %v", address, err)
 		return
 	}
 	if len(known) == 0 {
-		r.row("host key", proved, "not compared: the file of the server's own was not read")
+		r.row("host key", server.hostKey, "not compared: the file of the server's own was not read")
 	}
 	if err != nil {
 		r.problem("%s does not let the key %s in, %s (%v)", address, fingerprint, whoseKey(fingerprint, keys), err)
 		return
 	}
-	defer client.Close()
-	defer context.AfterFunc(ctx, func() { client.Close() })()
-	t := &attempt{stream: new(trial.Stream), within: func(d time.Duration) { nc.SetDeadline(time.Now().Add(d)) }}
-	err = t.pull(ctx, client, p.path)
+	defer server.Close()
+	defer context.AfterFunc(ctx, func() { server.Close() })()
+	t := &attempt{stream: new(trial.Stream), within: func(d time.Duration) { server.conn.SetDeadline(time.Now().Add(d)) }}
+	err = t.pull(ctx, server.Client, p.path)
 	r.row("login", fingerprint, whoseKey(fingerprint, keys))
 	r.row("arrived", fmt.Sprintf("files %d, bytes %d", t.files, t.bytes))
 	if errors.Is(err, trial.ErrEnough) {
