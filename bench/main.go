@@ -78,6 +78,7 @@ func bench(out io.Writer, parent, binary string, reps int, scale float64, only *
 	fmt.Fprintln(tab, "\twall s\t\t\tserver CPU s\t\t\tserver memory MiB\t\t\t")
 	fmt.Fprintln(tab, "row\trrserve\tC stack\tratio\trrserve\tC stack\tratio\trrserve\tC stack\tratio\t")
 	b := &runner{dir: dir, binary: binary, reps: reps}
+	var growth []grown
 	for _, row := range selected {
 		fmt.Fprintf(os.Stderr, "%s ...\n", row.name)
 		sides, err := b.row(row)
@@ -85,25 +86,42 @@ func bench(out io.Writer, parent, binary string, reps int, scale float64, only *
 			return fmt.Errorf("%s: %w", row.name, err)
 		}
 		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t\n", row.name,
-			columns(sides, 3, func(u usage) float64 { return u.wall.Seconds() }),
-			columns(sides, 3, func(u usage) float64 { return u.cpu.Seconds() }),
-			columns(sides, 1, func(u usage) float64 { return float64(u.memory) / (1 << 20) }))
+			columns(sides, 3, wallSeconds), columns(sides, 3, cpuSeconds), columns(sides, 1, mebibytes))
+		if row.files > 0 {
+			growth = append(growth, grown{row.files, [2]usage{middle(sides[0]), middle(sides[1])}})
+		}
 	}
-	return tab.Flush()
+	err = tab.Flush()
+	writeGrowth(out, growth)
+	return err
 }
 
 // columns formats the medians of one figure for both servers, and their ratio.
 func columns(sides [2][]usage, digits int, figure func(usage) float64) string {
-	var m [2]float64
-	for i, runs := range sides {
-		values := make([]float64, len(runs))
-		for j, u := range runs {
-			values[j] = figure(u)
-		}
-		slices.Sort(values)
-		m[i] = (values[(len(values)-1)/2] + values[len(values)/2]) / 2
-	}
+	m := [2]float64{figure(middle(sides[0])), figure(middle(sides[1]))}
 	return fmt.Sprintf("%.*f\t%.*f\t%.2f", digits, m[0], digits, m[1], m[0]/m[1])
+}
+
+func wallSeconds(u usage) float64 { return u.wall.Seconds() }
+func cpuSeconds(u usage) float64  { return u.cpu.Seconds() }
+func mebibytes(u usage) float64   { return float64(u.memory) / (1 << 20) }
+
+// middle is the median of each figure.
+func middle(runs []usage) usage {
+	return usage{
+		wall:   median(runs, func(u usage) time.Duration { return u.wall }),
+		cpu:    median(runs, func(u usage) time.Duration { return u.cpu }),
+		memory: median(runs, func(u usage) int64 { return u.memory }),
+	}
+}
+
+func median[T ~int64](runs []usage, figure func(usage) T) T {
+	values := make([]T, len(runs))
+	for i, u := range runs {
+		values[i] = figure(u)
+	}
+	slices.Sort(values)
+	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
 }
 
 // dataParent is memory when it holds the data about twice, else the default

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 )
@@ -58,5 +59,18 @@ func TestColumns(t *testing.T) {
 	sides := [2][]usage{{{cpu: 3}, {cpu: 1}, {cpu: 100}}, {{cpu: 6}, {cpu: 2}, {cpu: 10}, {cpu: 4}}}
 	if got, want := columns(sides, 1, func(u usage) float64 { return float64(u.cpu) }), "3.0\t5.0\t0.60"; got != want {
 		t.Errorf("columns = %q, want %q", got, want)
+	}
+}
+
+func TestGrowth(t *testing.T) {
+	us := time.Microsecond
+	rows := []grown{
+		{100, [2]usage{{cpu: 1000 * us, memory: 10_000}, {cpu: 5000 * us, memory: 20_000}}},
+		{1100, [2]usage{{cpu: 3000 * us, memory: 25_000}, {cpu: 8500 * us, memory: 20_000}}},
+	}
+	var out strings.Builder
+	writeGrowth(&out, rows)
+	if want := "from 100 to 1100 files, each further one: rrserve 2.00 µs of CPU, 15.0 bytes; C stack 3.50 µs of CPU, 0.0 bytes\n"; out.String() != want {
+		t.Errorf("growth %q, want %q", out.String(), want)
 	}
 }

@@ -31,6 +31,9 @@ type row struct {
 	times int
 	// delay is how long the storage takes for each opening and each read.
 	delay time.Duration
+	// files is how many there are, of rows that differ in nothing else; 0 for
+	// others.
+	files int
 	args  []string
 }
 
@@ -82,10 +85,12 @@ func rows(scale float64) []row {
 func nothingToDo(files, clients int) row {
 	r := row{
 		name: fmt.Sprintf("nothing to do in %d files", files), same: true, hasOld: true, args: []string{"-a"},
-		clients: clients,
-		make:    withCopy(func(src string) error { return rrtest.SmallFiles(src, files) }),
+		clients: clients, times: min(10, max(1, 100_000/files/clients)),
+		make: withCopy(func(src string) error { return rrtest.SmallFiles(src, files) }),
 	}
-	if clients > 1 {
+	if clients == 1 {
+		r.files = files
+	} else {
 		r.name = fmt.Sprintf("%d clients, %s", clients, r.name)
 	}
 	return r

@@ -85,11 +85,14 @@ func TestSystemCalls(t *testing.T) {
 		if name == "clone" && !strings.Contains(m[2], "CLONE_THREAD") {
 			t.Errorf("a process: %s", line)
 		}
+		if name == "setsockopt" && strings.Contains(m[2], " = -1 ") {
+			t.Errorf("refused, and nobody was told: %s", line)
+		}
 		if name == "mmap" && strings.Contains(m[2], "PROT_EXEC") {
 			t.Errorf("memory to execute: %s", line)
 		}
 	}
-	for _, name := range []string{"accept4", "openat2", "statx", "getdents64", "read", "write"} {
+	for _, name := range []string{"accept4", "setsockopt", "openat2", "statx", "getdents64", "read", "write"} {
 		if seen[name] == 0 {
 			t.Errorf("no %s: was the server traced at all? %v", name, seen)
 		}

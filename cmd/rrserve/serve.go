@@ -64,6 +64,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		MaxSessionsPerKey: o.maxPerKey,
 		Idle:              o.idleTimeout,
 		Drain:             o.drainTime,
+		AckNow:            ackNow,
 		Log:               log,
 	})
 	if err != nil {

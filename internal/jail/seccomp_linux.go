@@ -84,7 +84,7 @@ func sometimes(pid uint32) []conditional {
 		only(unix.SYS_FCNTL, equal(1, unix.F_SETFL)),
 		only(unix.SYS_SETSOCKOPT, equal(1, unix.SOL_SOCKET), equal(2, unix.SO_KEEPALIVE)),
 	}
-	for _, opt := range []uint32{unix.TCP_NODELAY, unix.TCP_KEEPIDLE, unix.TCP_KEEPINTVL, unix.TCP_KEEPCNT} {
+	for _, opt := range []uint32{unix.TCP_NODELAY, unix.TCP_KEEPIDLE, unix.TCP_KEEPINTVL, unix.TCP_KEEPCNT, unix.TCP_QUICKACK} {
 		rules = append(rules, only(unix.SYS_SETSOCKOPT, equal(1, unix.IPPROTO_TCP), equal(2, opt)))
 	}
 	return rules

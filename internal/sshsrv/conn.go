@@ -36,6 +36,7 @@ type conn struct {
 
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{srv: s, net: watch(nc), running: make(map[*Exec]time.Time)}
+	c.net.ackNow = s.cfg.AckNow
 	if addr, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		ap := addr.AddrPort()
 		c.remote = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())

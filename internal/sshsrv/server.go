@@ -128,6 +128,14 @@ type Config struct {
 	// NoPenalties lets sources go on that only fail to log in.
 	NoPenalties bool
 
+	// AckNow has what arrived on a connection acknowledged at once. It is called
+	// after each reading until the client is logged in; nil: the system decides.
+	// ssh sends its part of the key exchange in several small packets and holds
+	// each back until the one before is acknowledged (Nagle), while the system
+	// holds an acknowledgement back for an answer that it could go with: on Linux
+	// 40 ms, twice in each login.
+	AckNow func(net.Conn)
+
 	// Log receives what happens before and beside a command; nil discards it.
 	Log *slog.Logger
 }

@@ -39,6 +39,9 @@ type watchedConn struct {
 	flooded   atomic.Bool // the budget was used up
 	encrypted atomic.Bool // set when the login is over
 
+	// ackNow is Config.AckNow, until the login is over.
+	ackNow func(net.Conn)
+
 	sent []byte // our first line, until x/crypto writes it
 	line []byte // the client's first line, until x/crypto has read it
 
@@ -80,7 +83,11 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 		c.line = c.line[n:]
 		return n, nil
 	}
-	return c.receive(p)
+	n, err := c.receive(p)
+	if n > 0 && c.ackNow != nil && !c.encrypted.Load() {
+		c.ackNow(c.Conn)
+	}
+	return n, err
 }
 
 // receive reads from the client, within its budget.

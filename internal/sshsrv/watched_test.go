@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,5 +98,32 @@ func BenchmarkStdout(b *testing.B) {
 	b.ReportAllocs()
 	if err := s.command("ssh", "ed25519", "u@127.0.0.1", "x").Run(); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// Each login took 80 ms longer than it had to, while ssh waited for
+// acknowledgements.
+func TestAcknowledgesUntilLoggedIn(t *testing.T) {
+	var acks atomic.Int32
+	s := start(t, func(context.Context, *Exec) int { return int(acks.Load()) }, func(c *Config) {
+		c.AckNow = func(c net.Conn) {
+			if _, ok := c.(*net.TCPConn); !ok {
+				t.Errorf("%T acknowledged", c)
+			}
+			acks.Add(1)
+		}
+	})
+	c, _ := s.dialWith(ssh.Config{})
+	ch, status := s.open(c)
+	request(t, ch, "exec", "x")
+	atBegin := <-status
+	// At least for the key exchange, the request of the service, and the key.
+	if atBegin < 3 {
+		t.Errorf("%d acknowledgements before the command", atBegin)
+	}
+	ch, status = s.open(c)
+	request(t, ch, "exec", "x")
+	if n := <-status; n != atBegin {
+		t.Errorf("%d acknowledgements after the login", n-atBegin)
 	}
 }

@@ -24,6 +24,9 @@ const (
 	// slowDirs in a row that took long are the storage and no accident: a busy
 	// processor delays one now and then.
 	slowDirs = 3
+	// maxKept bounds the memory that is kept from one listing to the next, in
+	// entries.
+	maxKept = 4096
 )
 
 // readAhead reads directories in the order in which they are wanted. Unless
@@ -35,6 +38,10 @@ type readAhead struct {
 	size    int // number of entries of the last one
 	begun   map[vfs.Path]*listing
 	running sync.WaitGroup
+
+	lent  []vfs.Info   // what ReadDir returned last
+	spare [][]vfs.Info // memory for others
+	kept  int          // sum of the capacities of spare
 }
 
 // listing is a directory that is being read.
@@ -68,9 +75,10 @@ func (l *listing) ended() bool {
 	}
 }
 
-// ReadDir is that of the FS. The directories in next will be wanted after p, the
-// first ones soonest.
-func (r *readAhead) ReadDir(p vfs.Path, buf []vfs.Info, next iter.Seq[vfs.Path]) ([]vfs.Info, error) {
+// ReadDir is that of the FS; what it returns is valid until the next call. The
+// directories in next will be wanted after p, the first ones soonest.
+func (r *readAhead) ReadDir(p vfs.Path, next iter.Seq[vfs.Path]) ([]vfs.Info, error) {
+	r.keep(r.lent)
 	l, ok := r.begun[p]
 	delete(r.begun, p)
 	if r.slow >= slowDirs {
@@ -83,13 +91,33 @@ func (r *readAhead) ReadDir(p vfs.Path, buf []vfs.Info, next iter.Seq[vfs.Path])
 		}
 	} else {
 		l = &listing{}
-		l.read(r.fs, p, buf)
+		l.read(r.fs, p, r.memory())
 	}
-	r.size = len(l.infos)
+	r.size, r.lent = len(l.infos), l.infos
 	if r.slow++; !l.wasSlow() {
 		r.slow = 0
 	}
 	return l.infos, l.err
+}
+
+// keep keeps the memory of a listing that is not used any more.
+func (r *readAhead) keep(infos []vfs.Info) {
+	if n := cap(infos); n > 0 && r.kept+n <= maxKept {
+		r.spare = append(r.spare, infos[:0])
+		r.kept += n
+	}
+}
+
+// memory returns what was kept, nil if nothing was.
+func (r *readAhead) memory() []vfs.Info {
+	n := len(r.spare)
+	if n == 0 {
+		return nil
+	}
+	infos := r.spare[n-1]
+	r.spare = r.spare[:n-1]
+	r.kept -= cap(infos)
+	return infos
 }
 
 // begin starts to read the first directories in next.
@@ -129,6 +157,7 @@ func (r *readAhead) forget(soon []vfs.Path) (entries int) {
 			entries += len(l.infos)
 		default:
 			delete(r.begun, p)
+			r.keep(l.infos)
 		}
 	}
 	return entries
@@ -139,11 +168,12 @@ func (r *readAhead) start(p vfs.Path) {
 		r.begun = map[vfs.Path]*listing{}
 	}
 	l := &listing{done: make(chan struct{})}
+	buf := r.memory()
 	r.begun[p] = l
 	r.running.Go(func() {
 		defer close(l.done)
 		defer func() { l.panicked = recover() }()
-		l.read(r.fs, p, nil)
+		l.read(r.fs, p, buf)
 	})
 }
 

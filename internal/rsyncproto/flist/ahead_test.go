@@ -140,7 +140,7 @@ func TestReadAheadBound(t *testing.T) {
 		r := readAhead{fs: slow}
 		defer r.close()
 		for i, p := range all {
-			if _, err := r.ReadDir(p, nil, slices.Values(all[i+1:])); err != nil {
+			if _, err := r.ReadDir(p, slices.Values(all[i+1:])); err != nil {
 				t.Fatal(err)
 			}
 			r.running.Wait()
@@ -151,6 +151,33 @@ func TestReadAheadBound(t *testing.T) {
 			if most := maxReadEntries + size; waiting > most {
 				t.Errorf("%d entries wait to be sent, more than %d", waiting, most)
 			}
+		}
+	})
+}
+
+// A directory that is read ahead takes the memory of one that was sent.
+func TestReadAheadMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tree := vfstest.NewMemory()
+		var all []vfs.Path
+		for i := range 20 * maxReadAhead {
+			dir := fmt.Sprintf("dir%d", i)
+			tree.Add(dir, vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755}})
+			tree.Add(dir+"/file", vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular}})
+			all = append(all, vfstest.P(t, dir))
+		}
+		r := readAhead{fs: &slowTree{FS: tree, delay: time.Second}}
+		defer r.close()
+		blocks := map[*vfs.Info]bool{}
+		for i, p := range all {
+			infos, err := r.ReadDir(p, slices.Values(all[i+1:]))
+			if err != nil || len(infos) != 1 {
+				t.Fatal(infos, err)
+			}
+			blocks[&infos[0]] = true
+		}
+		if n := len(blocks); n > maxReadAhead+2 {
+			t.Errorf("%d directories in %d pieces of memory", len(all), n)
 		}
 	})
 }
@@ -186,7 +213,7 @@ func TestReadAheadPanic(t *testing.T) {
 			}
 		}()
 		for i, p := range all {
-			if _, err := r.ReadDir(p, nil, slices.Values(all[i+1:])); err != nil {
+			if _, err := r.ReadDir(p, slices.Values(all[i+1:])); err != nil {
 				t.Fatal(err)
 			}
 		}

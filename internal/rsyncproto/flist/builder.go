@@ -22,10 +22,6 @@ const (
 	IOVanished = 2 // IOERR_VANISHED: exit code 24
 )
 
-// maxKept bounds the memory that is kept from one listing to the next, in
-// entries.
-const maxKept = 4096
-
 // Builder sends file lists. It is used by one goroutine.
 type Builder struct {
 	o   Options
@@ -37,9 +33,8 @@ type Builder struct {
 	next     int32                 // index of the first entry of the next list
 	order    func(a, b *Entry) int // in which entries are counted; nil: as sent
 	ahead    readAhead
-	infos    []vfs.Info // memory of the last listing
-	packed   []byte     // and of the last list
-	passing  Entry      // the one being sent, unless it is a directory
+	packed   []byte // memory of the last list
+	passing  Entry  // the one being sent, unless it is a directory
 	total    int64
 	ioError  int32
 	reported int32
@@ -291,10 +286,7 @@ func (b *Builder) contents(d *dir) ([]*Entry, error) {
 	if err := cmp.Or(b.err, b.w.Err()); err != nil {
 		return nil, err
 	}
-	infos, err := b.ahead.ReadDir(d.path, b.infos, b.upcoming)
-	if n := cap(infos); n > cap(b.infos) && n <= maxKept {
-		b.infos = infos
-	}
+	infos, err := b.ahead.ReadDir(d.path, b.upcoming)
 	if err != nil {
 		b.dirProblem(d, err, len(infos) > 0)
 	}
