@@ -3,6 +3,11 @@ package token
 import "github.com/klauspost/compress/zstd"
 
 // zstdCodec is one zstd frame that lasts for the session and never ends.
+//
+// The library has four levels, and most clients ask for the reference's default,
+// 3. There it makes 0.7 % fewer bytes of logs and 1 to 3 % more of source text and
+// programs, and takes about as long. The level below would save a quarter to a
+// third of the time and make 4 % and 10 % more.
 type zstdCodec struct {
 	out   *items
 	level int // -131072..22
