@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -42,7 +43,7 @@ type access struct {
 	roots   map[string]*servedRoot
 	clients map[string]*config.Client
 	// trees are the directories that the sandbox lets be read, below which new
-	// roots may lie; nil before there is a sandbox.
+	// roots may lie, by every name they are known by; nil before there is a sandbox.
 	trees []string
 }
 
@@ -119,8 +120,8 @@ func (a *access) grant(client string, key sshsrv.AuthorizedKey) (*grant, error) 
 	switch {
 	case g.root == nil:
 		return nil, errors.New(`no directory for it: neither --root, nor a root for its client, nor command="rrsync -ro DIR"`)
-	case a.trees != nil && !inside(g.root.path, a.trees):
-		return nil, fmt.Errorf("%s lies outside what the server may read since its start; restart the server", g.root.path)
+	case !a.reaches(g.root.path):
+		return nil, fmt.Errorf("%s %w", g.root.path, errOutside)
 	}
 	return g, nil
 }
@@ -135,6 +136,19 @@ func (a *access) forced(r rrsync.Restriction) *servedRoot {
 		}
 	}
 	return root
+}
+
+// errOutside is said of a directory that the sandbox keeps out of reach.
+var errOutside = errors.New("lies outside what the server may read since its start; restart the server")
+
+// reaches reports whether the sandbox lets a directory be read. It looks at where
+// links lead: a root may be one, and its tree is then where it leads.
+func (a *access) reaches(path string) bool {
+	if a.trees == nil || inside(path, a.trees) {
+		return true
+	}
+	real, err := filepath.EvalSymlinks(path)
+	return err == nil && inside(real, a.trees)
 }
 
 // inside reports whether a path is one of the trees, or lies below one.

@@ -276,7 +276,12 @@ func (k *keyring) roots() []string {
 // directory later is refused, as long as the server runs.
 func (k *keyring) confined(trees []string) {
 	a := *k.access.Load()
-	a.trees = trees
+	for _, tree := range trees {
+		a.trees = append(a.trees, tree)
+		if real, err := filepath.EvalSymlinks(tree); err == nil && real != tree {
+			a.trees = append(a.trees, real)
+		}
+	}
 	k.access.Store(&a)
 }
 
