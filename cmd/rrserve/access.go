@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -52,19 +54,25 @@ var unlimited = new(config.Client)
 
 // newAccess checks the roots, which must be there.
 func newAccess(o *options, file *config.Config) (*access, error) {
-	a, missing := tryAccess(o, file)
+	return newAccessWithin(nil, o, file)
+}
+
+// newAccessWithin is newAccess where the sandbox lets only trees be read. Roots
+// elsewhere are not looked into.
+func newAccessWithin(trees []string, o *options, file *config.Config) (*access, error) {
+	a, missing := tryAccess(trees, o, file)
 	if len(missing) > 0 {
 		return nil, missing[0]
 	}
 	return a, nil
 }
 
-// tryAccess is newAccess with all that is wrong with the roots, which it keeps
-// nevertheless.
-func tryAccess(o *options, file *config.Config) (a *access, missing []error) {
-	a = &access{roots: make(map[string]*servedRoot), clients: file.Clients}
+// tryAccess is newAccessWithin with all that is wrong with the roots, which it
+// keeps nevertheless.
+func tryAccess(trees []string, o *options, file *config.Config) (a *access, missing []error) {
+	a = &access{roots: make(map[string]*servedRoot), clients: file.Clients, trees: trees}
 	if o.root != "" {
-		path, err := checkRoot(o.root)
+		path, err := a.checkRoot(o.root)
 		if err != nil {
 			missing = append(missing, fmt.Errorf("--root %w", err))
 		}
@@ -72,13 +80,37 @@ func tryAccess(o *options, file *config.Config) (a *access, missing []error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(file.Roots)) {
 		r := file.Roots[name]
-		path, err := checkRoot(r.Path)
+		path, err := a.checkRoot(r.Path)
 		if err != nil {
 			missing = append(missing, fmt.Errorf("roots.%s: %w", name, err))
 		}
 		a.roots[name] = &servedRoot{name: moduleName("/" + name), path: path, mungeLinks: r.MungeLinks, absolute: r.Absolute}
 	}
 	return a, missing
+}
+
+func (a *access) checkRoot(dir string) (string, error) {
+	if path, err := filepath.Abs(dir); err == nil && !a.reaches(path) {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return path, configf("%s: %w", dir, bare(err))
+		}
+		return path, nil
+	}
+	return checkRoot(dir)
+}
+
+// outside are the settings whose directories the sandbox keeps out of reach.
+func (a *access) outside() []string {
+	var names []string
+	if a.root != nil && !a.reaches(a.root.path) {
+		names = append(names, "root")
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.roots)) {
+		if !a.reaches(a.roots[name].path) {
+			names = append(names, "roots."+name)
+		}
+	}
+	return names
 }
 
 // paths are the directories of --root and the configuration.

@@ -48,6 +48,8 @@ type options struct {
 	logFormat      string
 	logLevel       string
 
+	given    *given          // what the following is not in, set by fromFile
+	flags    *pflag.FlagSet  // that set all this, set by fromFile
 	file     *config.Config  // the content of config, set by fromFile
 	level    slog.Level      // logLevel, set by check
 	startups sshsrv.Startups // maxStartups, set by check
@@ -161,7 +163,13 @@ func variable(flag *pflag.Flag) string {
 // neither on the command line nor in the environment. A subcommand does not have
 // all that stand in the file.
 func (o *options) fromFile(f *pflag.FlagSet) error {
-	o.file = new(config.Config)
+	o.given = newGiven(o, f)
+	return o.fromFileBy(f, func(path string) ([]byte, error) { return readKeyFile(path, writableByOthers) })
+}
+
+// fromFileBy is fromFile with another way to read a file.
+func (o *options) fromFileBy(f *pflag.FlagSet, read func(path string) ([]byte, error)) error {
+	o.flags, o.file = f, new(config.Config)
 	path := o.config
 	if path == "" {
 		if _, err := os.Stat(systemConfigFile); errors.Is(err, fs.ErrNotExist) {
@@ -169,16 +177,20 @@ func (o *options) fromFile(f *pflag.FlagSet) error {
 		}
 		path = systemConfigFile
 	}
-	file, err := readConfig(path)
+	data, err := read(path)
 	if err != nil {
-		return err
+		return configf("configuration %s: %w", path, err)
+	}
+	file, err := config.Parse(path, data)
+	if err != nil {
+		return configError{err}
 	}
 	o.config, o.file = path, file
 	for name, values := range file.Given {
 		if flag := f.Lookup(name); flag != nil && !flag.Changed {
 			for _, value := range values {
 				if err := f.Set(name, value); err != nil {
-					return configf("%s: %s: %w", path, strings.ReplaceAll(name, "-", "_"), err)
+					return configf("%s: %s: %w", path, settingName(name), err)
 				}
 			}
 		}
@@ -186,17 +198,8 @@ func (o *options) fromFile(f *pflag.FlagSet) error {
 	return nil
 }
 
-func readConfig(path string) (*config.Config, error) {
-	data, err := readKeyFile(path, writableByOthers)
-	if err != nil {
-		return nil, configf("configuration %s: %w", path, err)
-	}
-	file, err := config.Parse(path, data)
-	if err != nil {
-		return nil, configError{err}
-	}
-	return file, nil
-}
+// settingName is the name of a flag in the file.
+func settingName(flag string) string { return strings.ReplaceAll(flag, "-", "_") }
 
 func setFlag(f *pflag.FlagSet, flag *pflag.Flag, value string) error {
 	if flag.Value.Type() != "stringArray" {

@@ -17,6 +17,7 @@ import (
 // conn is one TCP connection from accept to its end.
 type conn struct {
 	srv    *Server
+	policy *Policy // of the moment when it was accepted
 	net    *watchedConn
 	remote netip.AddrPort
 	local  netip.AddrPort
@@ -35,7 +36,7 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{srv: s, net: watch(nc), running: make(map[*Exec]time.Time)}
+	c := &conn{srv: s, policy: s.policy.Load(), net: watch(nc), running: make(map[*Exec]time.Time)}
 	c.net.ackNow = s.cfg.AckNow
 	if addr, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		ap := addr.AddrPort()
@@ -117,7 +118,7 @@ func (c *conn) serve(ctx context.Context) {
 // login runs the handshake and the authentication under one deadline.
 func (c *conn) login() (<-chan ssh.NewChannel, <-chan *ssh.Request, bool) {
 	a := &login{conn: c}
-	c.net.SetDeadline(time.Now().Add(c.srv.cfg.LoginGrace))
+	c.net.SetDeadline(time.Now().Add(c.policy.LoginGrace))
 	client := c.net.greet(c.srv.ssh.ServerVersion)
 	sc, channels, requests, err := ssh.NewServerConn(c.net, a.config(client))
 	dropped := !c.srv.startups.leave(c)
@@ -253,7 +254,7 @@ func (c *conn) idle() time.Duration {
 // answer, which on a slow line comes behind the data under way. It also ends a
 // connection that is not used.
 func (c *conn) keepAlive(ctx context.Context) {
-	tick := time.NewTicker(c.srv.cfg.KeepAlive)
+	tick := time.NewTicker(c.policy.KeepAlive)
 	defer tick.Stop()
 	var asking atomic.Bool
 	seen, missed := int64(0), 0
@@ -270,7 +271,7 @@ func (c *conn) keepAlive(ctx context.Context) {
 			c.cut("connection timed out")
 			return
 		}
-		if c.idle() >= c.srv.cfg.Idle {
+		if c.idle() >= c.policy.Idle {
 			c.cut("connection not used")
 			return
 		}

@@ -67,21 +67,27 @@ const (
 
 // startups holds the connections that have not logged in.
 type startups struct {
-	limit Startups
 	freed chan struct{} // something left since it was last received from
 
 	mu      sync.Mutex
+	limit   Startups
 	waiting map[*conn]struct{}
 	sources map[netip.Prefix]int // how many of waiting are from each
 }
 
-func newStartups(limit Startups) *startups {
+func newStartups() *startups {
 	return &startups{
-		limit:   limit,
 		freed:   make(chan struct{}, 1),
 		waiting: make(map[*conn]struct{}),
 		sources: make(map[netip.Prefix]int),
 	}
+}
+
+// allow says how many places there are.
+func (s *startups) allow(limit Startups) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit = limit
 }
 
 // enter gives c a place, and returns the connection that lost its own for it,
