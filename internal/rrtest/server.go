@@ -195,7 +195,13 @@ func (s *Server) writeSSHConfig(text string) error {
 // private key file.
 func (s *Server) WithKey(t testing.TB, key string) *Server {
 	t.Helper()
-	other := &Server{Name: s.Name, Root: s.Root, Addr: s.Addr, Process: s.Process, dir: t.TempDir()}
+	return s.Via(t, s.Addr, key)
+}
+
+// Via is [Server.WithKey] for a client that reaches the server at another address.
+func (s *Server) Via(t testing.TB, addr, key string) *Server {
+	t.Helper()
+	other := &Server{Name: s.Name, Root: s.Root, Addr: addr, Process: s.Process, dir: t.TempDir()}
 	if err := other.writeSSHConfig(other.SSHConfigFor(key)); err != nil {
 		t.Fatal(err)
 	}
