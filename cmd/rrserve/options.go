@@ -35,6 +35,7 @@ type options struct {
 	maxStartups    string
 	loginGrace     time.Duration
 	noPenalties    bool
+	proxyFrom      []string // networks
 	idleTimeout    time.Duration
 	drainTime      time.Duration
 	mungeLinks     bool
@@ -48,11 +49,12 @@ type options struct {
 	logFormat      string
 	logLevel       string
 
-	given    *given          // what the following is not in, set by fromFile
-	flags    *pflag.FlagSet  // that set all this, set by fromFile
-	file     *config.Config  // the content of config, set by fromFile
-	level    slog.Level      // logLevel, set by check
-	startups sshsrv.Startups // maxStartups, set by check
+	given    *given             // what the following is not in, set by fromFile
+	flags    *pflag.FlagSet     // that set all this, set by fromFile
+	file     *config.Config     // the content of config, set by fromFile
+	level    slog.Level         // logLevel, set by check
+	startups sshsrv.Startups    // maxStartups, set by check
+	proxies  sshsrv.AddressList // proxyFrom, set by check
 }
 
 func (o *options) register(f *pflag.FlagSet) {
@@ -69,6 +71,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.maxStartups, "max-startups", sshsrv.DefaultStartups.String(), "connections before login, as in sshd_config: `START:RATE:FULL`; drops those that stall")
 	f.DurationVar(&o.loginGrace, "login-grace-time", sshsrv.DefaultLoginGrace, "end connections that have not logged in after this `TIME`")
 	f.BoolVar(&o.noPenalties, "no-penalties", false, "do not refuse addresses for a time that only fail to log in")
+	f.StringArrayVar(&o.proxyFrom, "proxy-protocol-from", nil, "expect the PROXY protocol, version 1 or 2, from load balancers in this `NETWORK`, and from nobody else; repeatable")
 	f.DurationVar(&o.idleTimeout, "idle-timeout", sshsrv.DefaultIdle, "end sessions in which the client was waited for this `TIME`, and connections without one")
 	f.DurationVar(&o.drainTime, "drain-time", sshsrv.DefaultDrain, "when told to stop, wait this `TIME` for running transfers")
 	f.BoolVar(&o.mungeLinks, "munge-links", false, "send the targets of symbolic links without the prefix that rsync --munge-links gave them")
@@ -247,6 +250,11 @@ func (o *options) check() error {
 	var err error
 	if o.startups, err = sshsrv.ParseStartups(o.maxStartups); err != nil {
 		return usagef("--max-startups: %w", err)
+	}
+	if len(o.proxyFrom) > 0 {
+		if o.proxies, err = sshsrv.ParseAddressList(strings.Join(o.proxyFrom, ",")); err != nil {
+			return usagef("--proxy-protocol-from: %w", err)
+		}
 	}
 	if o.loginGrace <= 0 {
 		return usagef("--login-grace-time %v: allowed is more than 0s", o.loginGrace)

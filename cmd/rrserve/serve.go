@@ -137,6 +137,7 @@ func (o *options) policy() sshsrv.Policy {
 		LoginGrace:        o.loginGrace,
 		Startups:          o.startups,
 		NoPenalties:       o.noPenalties,
+		ProxyFrom:         o.proxies,
 		MaxSessions:       o.maxSessions,
 		MaxSessionsPerKey: o.maxPerKey,
 		Idle:              o.idleTimeout,

@@ -142,6 +142,9 @@ type Policy struct {
 	MaxAuthTries      int           // per connection
 	MaxSessions       int           // commands running at once, all connections
 	MaxSessionsPerKey int           // of these, by one key; more than MaxSessions has no effect
+	// ProxyFrom are those who have to say in front of each connection whom it is
+	// from, by the PROXY protocol; nil: nobody. Of all others that is not believed.
+	ProxyFrom AddressList
 	// NoPenalties lets sources go on that only fail to log in.
 	NoPenalties bool
 }
@@ -301,12 +304,7 @@ func (s *Server) accept(accepting, commands context.Context, ln net.Listener) er
 func (s *Server) admit(accepting context.Context, c *conn) bool {
 	s.count.accepted.Add(1)
 	now := time.Now()
-	if left := s.penalties.left(c.source, now); left > 0 {
-		s.count.refused.Add(1)
-		if n := s.refusedLine.due(now); n > 0 {
-			c.log.Warn(c.dropped(s.startups.len(), "penalty"), "seconds", left.Seconds(), "connections", n)
-		}
-		c.turnAway("Not allowed at this time")
+	if s.refuses(c, now) {
 		return false
 	}
 	for {
@@ -326,6 +324,20 @@ func (s *Server) admit(accepting context.Context, c *conn) bool {
 		}
 		now = time.Now()
 	}
+}
+
+// refuses turns a connection away whose source has a penalty.
+func (s *Server) refuses(c *conn, now time.Time) bool {
+	left := s.penalties.left(c.source, now)
+	if left == 0 {
+		return false
+	}
+	s.count.refused.Add(1)
+	if n := s.refusedLine.due(now); n > 0 {
+		c.log.Warn(c.dropped(s.startups.len(), "penalty"), "seconds", left.Seconds(), "connections", n)
+	}
+	c.turnAway("Not allowed at this time")
+	return true
 }
 
 // drop ends a connection that lost its place before login.

@@ -105,8 +105,7 @@ func (s *startups) enter(c *conn, now time.Time) (dropped *conn, wait time.Durat
 			s.remove(dropped)
 		}
 	}
-	s.waiting[c] = struct{}{}
-	s.sources[c.source]++
+	s.add(c)
 	return dropped, 0
 }
 
@@ -156,6 +155,25 @@ func (s *startups) leave(c *conn) bool {
 	default:
 	}
 	return true
+}
+
+// rename changes what startups looks at of c, its source; false if it has lost its
+// place.
+func (s *startups) rename(c *conn, change func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.waiting[c]; !ok {
+		return false
+	}
+	s.remove(c)
+	change()
+	s.add(c)
+	return true
+}
+
+func (s *startups) add(c *conn) {
+	s.waiting[c] = struct{}{}
+	s.sources[c.source]++
 }
 
 func (s *startups) remove(c *conn) {
