@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,7 +27,7 @@ const StartTimeout = 20 * time.Second
 type Server struct {
 	Name    string      // "rrserve" or "sshd"
 	Root    string      // the directory served
-	Addr    string      // "127.0.0.1:PORT"
+	Addr    string      // "127.0.0.1:PORT", or as --listen has it
 	Process *os.Process // the listening process
 	// SSHConfig is an ssh_config(5) file in which Host is this server and
 	// the authorized key its only identity.
@@ -168,7 +169,10 @@ func (s *Server) start(cmd *exec.Cmd, found func(line string) (addr string)) err
 // SSHConfigFor returns an ssh_config(5) that reaches the server with the
 // private key file key.
 func (s *Server) SSHConfigFor(key string) string {
-	host, port, _ := strings.Cut(s.Addr, ":")
+	host, port, err := net.SplitHostPort(s.Addr)
+	if err != nil {
+		panic(err) // start has found it
+	}
 	return strings.Join([]string{
 		"Host " + Host,
 		"  HostName " + host,
