@@ -54,7 +54,11 @@ var unlimited = new(config.Client)
 
 // newAccess checks the roots, which must be there.
 func newAccess(o *options, file *config.Config) (*access, error) {
-	return newAccessWithin(nil, o, file)
+	a, err := newAccessWithin(nil, o, file)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w, for the user %s; start as root with --read-all, or let this user read it", err, userName(os.Geteuid()))
+	}
+	return a, err
 }
 
 // newAccessWithin is newAccess where the sandbox lets only trees be read. Roots

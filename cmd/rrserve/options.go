@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -228,12 +227,12 @@ func (o *options) check() error {
 		return usagef("--authorized-key KEY is missing: a file of public keys, or a key itself")
 	}
 	if o.metricsListen != "" {
-		if _, _, err := net.SplitHostPort(o.metricsListen); err != nil {
-			return usagef("--metrics-listen %q is not an address; allowed are HOST:PORT and :PORT", o.metricsListen)
+		if err := checkAddress("--metrics-listen", o.metricsListen); err != nil {
+			return err
 		}
 	}
-	if _, _, err := net.SplitHostPort(o.listen); err != nil {
-		return usagef("--listen %q is not an address; allowed are HOST:PORT and :PORT", o.listen)
+	if err := checkAddress("--listen", o.listen); err != nil {
+		return err
 	}
 	if err := sshsrv.CheckCiphers(o.ciphers); err != nil {
 		return usagef("--ciphers: %w", err)

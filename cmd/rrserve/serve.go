@@ -51,9 +51,9 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	var metrics net.Listener
 	if o.metricsListen != "" {
 		board = newBoard(o, keys, log)
-		if metrics, err = new(net.ListenConfig).Listen(ctx, "tcp", o.metricsListen); err != nil {
+		if metrics, err = listenTCP(ctx, "--metrics-listen", o.metricsListen); err != nil {
 			ln.Close()
-			return fmt.Errorf("listening on %s for metrics: %w", o.metricsListen, err)
+			return err
 		}
 		defer metrics.Close()
 	}
