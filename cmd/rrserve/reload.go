@@ -60,9 +60,13 @@ type reloader struct {
 	log   *slog.Logger
 }
 
-// newReloader opens the configuration file, while it is within reach.
+// newReloader opens the configuration file, while it is within reach, and notes
+// where relative paths begin, which the sandbox lets nobody ask.
 func newReloader(live *atomic.Pointer[options], level *slog.LevelVar, keys *keyring, log *slog.Logger) (*reloader, error) {
 	r := &reloader{began: live.Load(), live: live, level: level, keys: keys, log: log}
+	if dir, err := os.Getwd(); err == nil {
+		os.Setenv("PWD", dir) // from which os.Getwd takes it
+	}
 	if path := r.began.config; path != "" && losesNames {
 		var err error
 		if r.file, err = os.Open(path); err != nil {
