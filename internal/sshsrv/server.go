@@ -329,7 +329,7 @@ func (s *Server) admit(accepting context.Context, c *conn) bool {
 // refuses turns a connection away whose source has a penalty.
 func (s *Server) refuses(c *conn, now time.Time) bool {
 	left := s.penalties.left(c.source, now)
-	if left == 0 {
+	if left == 0 || c.policy.NoPenalties {
 		return false
 	}
 	s.count.refused.Add(1)
