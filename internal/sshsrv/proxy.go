@@ -54,8 +54,8 @@ func (c *conn) introduce() bool {
 	client, rest, err := ReadProxyHeader(readerFunc(c.net.receive))
 	var network net.Error
 	switch {
-	case err != nil && !c.srv.startups.leave(c):
-		return false // it has lost its place
+	case err != nil && (!c.srv.startups.leave(c) || errors.Is(err, net.ErrClosed)):
+		return false // it has lost its place, or the server is stopping
 	case errors.As(err, &network) && network.Timeout():
 		c.srv.count.timedOut.Add(1)
 		c.log.Info("Timeout before the PROXY header")

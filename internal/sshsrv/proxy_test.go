@@ -156,7 +156,7 @@ func TestAwaitedProxyHeaders(t *testing.T) {
 	if _, err := s.behind("PROXY TCP4 192.0.2.1 192.0.2.99 5555 22\r\n", "ed25519"); err != nil {
 		t.Error(err)
 	}
-	s.waitLog(`msg="Accepted publickey" from=192.0.2.1`)
+	s.waitLog(`msg="Accepted publickey for u from 192.0.2.1 `)
 	if got := s.server.Stats(); got.Dropped < 10 || got.BeforeLogin > 5 || got.Logins != 1 {
 		t.Errorf("%+v", got)
 	}
