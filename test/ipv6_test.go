@@ -38,8 +38,8 @@ func TestIPv6(t *testing.T) {
 	}
 
 	s := start("[::1]:0")
-	m := printedCommand.FindStringSubmatch(s.Log())
-	if m == nil || m[2] != "rrserve@[::1]:*" {
+	m := logged(t, s, printedCommand)
+	if m[2] != "rrserve@[::1]:*" {
 		t.Fatalf("the command for the other machine: %q", m)
 	}
 	via := s.Via(t, s.Addr, dir+"/six")

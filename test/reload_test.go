@@ -3,6 +3,7 @@ package test
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,9 +31,18 @@ func (r *reloading) configure(lines string) {
 func (r *reloading) reload(want string) {
 	r.t.Helper()
 	check(r.t, r.Process.Signal(syscall.SIGHUP))
-	for deadline := time.Now().Add(rrtest.StartTimeout); !strings.Contains(r.Log(), want); time.Sleep(time.Millisecond) {
+	logged(r.t, r.Server, regexp.MustCompile(regexp.QuoteMeta(want)))
+}
+
+// logged waits until the log has a match, and returns it.
+func logged(t *testing.T, s *rrtest.Server, re *regexp.Regexp) []string {
+	t.Helper()
+	for deadline := time.Now().Add(rrtest.StartTimeout); ; time.Sleep(time.Millisecond) {
+		if m := re.FindStringSubmatch(s.Log()); m != nil {
+			return m
+		}
 		if time.Now().After(deadline) {
-			r.t.Fatalf("the log never says %s", want)
+			t.Fatalf("the log never says %s", re)
 		}
 	}
 }
