@@ -541,10 +541,12 @@ func TestModuleBudget(t *testing.T) {
 }
 
 // trusted is whom somebody trusts who uses the module: those of the Go project
-// count as one.
+// count as one, and so do those of the keepers of cobra, pflag and afero.
 func trusted(path string) string {
-	if strings.HasPrefix(path, "golang.org/x/") {
-		return "golang.org/x"
+	for _, keepers := range []string{"golang.org/x/", "github.com/spf13/"} {
+		if strings.HasPrefix(path, keepers) {
+			return keepers
+		}
 	}
 	return path
 }

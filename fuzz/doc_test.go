@@ -4,6 +4,7 @@
 //
 // From the SSH side:
 //
+//	FuzzProxyHeader     what load balancers put in front
 //	FuzzSSHWire         bytes before anybody is logged in
 //	FuzzLogin           user names, keys and signatures
 //	FuzzExec            channels, requests and the payload of exec, with a stream

@@ -42,11 +42,13 @@ func newServer(f *testing.F, ln net.Listener, handler sshsrv.Handler) {
 		AuthorizedKeys: func() []sshsrv.AuthorizedKey { return keys },
 		Handler:        handler,
 		ShellAnswer:    "only rsync here",
-		LoginGrace:     maxTime / 2,
-		// Connections end a little later than their clients see, and all that
-		// these clients do is misbehave.
-		Startups:    sshsrv.Startups{Start: 1000, Rate: 100, Full: 1000},
-		NoPenalties: true,
+		Policy: sshsrv.Policy{
+			LoginGrace: maxTime / 2,
+			// Connections end a little later than their clients see, and all that
+			// these clients do is misbehave.
+			Startups:    sshsrv.Startups{Start: 1000, Rate: 100, Full: 1000},
+			NoPenalties: true,
+		},
 	})
 	must(f, err)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -18,7 +18,7 @@ trap 'rm -rf "$dir"' EXIT
 
 # The programs need not be installed where the units say.
 for unit in packaging/systemd/rrserve.{service,socket} examples/pull/rrserve-pull.service examples/pull/rrserve-pull.timer; do
-	sed 's|^ExecStart=.*|ExecStart=/bin/true|' "$unit" >"$dir/$(basename "$unit")"
+	sed -E 's#^Exec(Start|Reload)=.*#Exec\1=/bin/true#' "$unit" >"$dir/$(basename "$unit")"
 done
 verify() {
 	local out
@@ -35,5 +35,6 @@ security "$dir/rrserve.service"
 cat packaging/systemd/read-all.conf >>"$dir/rrserve.service" # as the drop-in does
 verify "$dir/rrserve.service"
 security "$dir/rrserve.service"
+grep -q '^ExecReload=+/bin/kill -HUP ' packaging/systemd/rrserve.service
 grep -q '^AmbientCapabilities=CAP_DAC_READ_SEARCH$' "$dir/rrserve.service"
 echo "ok: the units are well formed"

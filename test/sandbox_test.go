@@ -141,6 +141,29 @@ func TestRootReplaced(t *testing.T) {
 	}
 }
 
+// TestRootIsALink serves a link to the newest snapshot, with the sandbox, and
+// changes it. The sandbox was told where the link leads, and the keys' directory is
+// its name: once no key was let in.
+func TestRootIsALink(t *testing.T) {
+	dir := rrtest.TempDir(t)
+	for _, name := range []string{"monday", "tuesday"} {
+		tr := rrtest.NewTree(t, dir+"/snapshots/"+name)
+		tr.File("name", name)
+		tr.Done()
+	}
+	check(t, os.Symlink("snapshots/monday", dir+"/current"))
+	s := rrtest.Rrserve(t, dir+"/current")
+	for _, name := range []string{"monday", "tuesday"} {
+		check(t, os.Remove(dir+"/current"))
+		check(t, os.Symlink("snapshots/"+name, dir+"/current"))
+		dst := rrtest.TempDir(t)
+		res := rrtest.Run(t, s, dst, "-a", "rr:")
+		if text, _ := os.ReadFile(dst + "/name"); string(text) != name || res.Code != 0 {
+			t.Errorf("%s: got %q, %v", name, text, res)
+		}
+	}
+}
+
 // TestBecomesUser starts the server as root with a key in a directory of root's:
 // it serves as another user what everybody may read, and goes on knowing the
 // key. An ordinary user cannot choose.

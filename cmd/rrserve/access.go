@@ -3,7 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -42,7 +45,7 @@ type access struct {
 	roots   map[string]*servedRoot
 	clients map[string]*config.Client
 	// trees are the directories that the sandbox lets be read, below which new
-	// roots may lie; nil before there is a sandbox.
+	// roots may lie, by every name they are known by; nil before there is a sandbox.
 	trees []string
 }
 
@@ -51,19 +54,29 @@ var unlimited = new(config.Client)
 
 // newAccess checks the roots, which must be there.
 func newAccess(o *options, file *config.Config) (*access, error) {
-	a, missing := tryAccess(o, file)
+	a, err := newAccessWithin(nil, o, file)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w, for the user %s; start as root with --read-all, or let this user read it", err, userName(os.Geteuid()))
+	}
+	return a, err
+}
+
+// newAccessWithin is newAccess where the sandbox lets only trees be read. Roots
+// elsewhere are not looked into.
+func newAccessWithin(trees []string, o *options, file *config.Config) (*access, error) {
+	a, missing := tryAccess(trees, o, file)
 	if len(missing) > 0 {
 		return nil, missing[0]
 	}
 	return a, nil
 }
 
-// tryAccess is newAccess with all that is wrong with the roots, which it keeps
-// nevertheless.
-func tryAccess(o *options, file *config.Config) (a *access, missing []error) {
-	a = &access{roots: make(map[string]*servedRoot), clients: file.Clients}
+// tryAccess is newAccessWithin with all that is wrong with the roots, which it
+// keeps nevertheless.
+func tryAccess(trees []string, o *options, file *config.Config) (a *access, missing []error) {
+	a = &access{roots: make(map[string]*servedRoot), clients: file.Clients, trees: trees}
 	if o.root != "" {
-		path, err := checkRoot(o.root)
+		path, err := a.checkRoot(o.root)
 		if err != nil {
 			missing = append(missing, fmt.Errorf("--root %w", err))
 		}
@@ -71,13 +84,37 @@ func tryAccess(o *options, file *config.Config) (a *access, missing []error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(file.Roots)) {
 		r := file.Roots[name]
-		path, err := checkRoot(r.Path)
+		path, err := a.checkRoot(r.Path)
 		if err != nil {
 			missing = append(missing, fmt.Errorf("roots.%s: %w", name, err))
 		}
 		a.roots[name] = &servedRoot{name: moduleName("/" + name), path: path, mungeLinks: r.MungeLinks, absolute: r.Absolute}
 	}
 	return a, missing
+}
+
+func (a *access) checkRoot(dir string) (string, error) {
+	if path, err := filepath.Abs(dir); err == nil && !a.reaches(path) {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return path, configf("%s: %w", dir, bare(err))
+		}
+		return path, nil
+	}
+	return checkRoot(dir)
+}
+
+// outside are the settings whose directories the sandbox keeps out of reach.
+func (a *access) outside() []string {
+	var names []string
+	if a.root != nil && !a.reaches(a.root.path) {
+		names = append(names, "root")
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.roots)) {
+		if !a.reaches(a.roots[name].path) {
+			names = append(names, "roots."+name)
+		}
+	}
+	return names
 }
 
 // paths are the directories of --root and the configuration.
@@ -119,8 +156,8 @@ func (a *access) grant(client string, key sshsrv.AuthorizedKey) (*grant, error) 
 	switch {
 	case g.root == nil:
 		return nil, errors.New(`no directory for it: neither --root, nor a root for its client, nor command="rrsync -ro DIR"`)
-	case a.trees != nil && !inside(g.root.path, a.trees):
-		return nil, fmt.Errorf("%s lies outside what the server may read since its start; restart the server", g.root.path)
+	case !a.reaches(g.root.path):
+		return nil, fmt.Errorf("%s %w", g.root.path, errOutside)
 	}
 	return g, nil
 }
@@ -135,6 +172,19 @@ func (a *access) forced(r rrsync.Restriction) *servedRoot {
 		}
 	}
 	return root
+}
+
+// errOutside is said of a directory that the sandbox keeps out of reach.
+var errOutside = errors.New("lies outside what the server may read since its start; restart the server")
+
+// reaches reports whether the sandbox lets a directory be read. It looks at where
+// links lead: a root may be one, and its tree is then where it leads.
+func (a *access) reaches(path string) bool {
+	if a.trees == nil || inside(path, a.trees) {
+		return true
+	}
+	real, err := filepath.EvalSymlinks(path)
+	return err == nil && inside(real, a.trees)
 }
 
 // inside reports whether a path is one of the trees, or lies below one.

@@ -36,6 +36,7 @@ type keyring struct {
 
 	mu      sync.Mutex
 	sources []*keySource
+	first   []*keySource          // sources of the start, some of them held
 	dir     string                // of further sources; "" for none
 	inDir   map[string]*keySource // by file name
 	problem string                // with dir, last logged
@@ -58,18 +59,8 @@ type keySource struct {
 
 // newKeyring names the sources and reads none.
 func newKeyring(o *options, a *access, log *slog.Logger) *keyring {
-	k := &keyring{log: log, dir: o.keysDir, inDir: make(map[string]*keySource)}
+	k := &keyring{log: log, dir: o.keysDir, inDir: make(map[string]*keySource), sources: keySources(o)}
 	k.access.Store(a)
-	for _, value := range o.authorizedKeys {
-		s := &keySource{name: value, path: value}
-		if keyLine.MatchString(value) || strings.Contains(value, "PRIVATE KEY-----") {
-			s = &keySource{name: "the key on the command line", text: value}
-		}
-		k.sources = append(k.sources, s)
-	}
-	if strings.TrimSpace(o.inlineKeys) != "" {
-		k.sources = append(k.sources, &keySource{name: "RRSERVE_AUTHORIZED_KEYS", text: o.inlineKeys})
-	}
 	return k
 }
 
@@ -82,7 +73,14 @@ func openKeyring(o *options, a *access, log *slog.Logger) (*keyring, error) {
 		if err := k.open(s, a); err != nil {
 			return nil, err
 		}
+		if s.path != "" && losesNames {
+			var err error
+			if s.file, err = os.Open(s.path); err != nil {
+				return nil, configf("--authorized-key %s: %w", s.name, bare(err))
+			}
+		}
 	}
+	k.first = k.sources
 	if k.dir != "" {
 		if err := k.list(); err != nil {
 			return nil, configf("--keys-dir %s: %w", k.dir, err)
@@ -94,16 +92,61 @@ func openKeyring(o *options, a *access, log *slog.Logger) (*keyring, error) {
 	return k, nil
 }
 
+// keySources are the sources that the options name one by one, not yet read.
+func keySources(o *options) []*keySource {
+	var all []*keySource
+	for _, value := range o.authorizedKeys {
+		s := &keySource{name: value, path: value}
+		if keyLine.MatchString(value) || strings.Contains(value, "PRIVATE KEY-----") {
+			s = &keySource{name: "the key on the command line", text: value}
+		}
+		all = append(all, s)
+	}
+	if strings.TrimSpace(o.inlineKeys) != "" {
+		all = append(all, &keySource{name: "RRSERVE_AUTHORIZED_KEYS", text: o.inlineKeys})
+	}
+	return all
+}
+
+// prepare returns the sources that the options name: those that are known as they
+// are, and new ones after reading them, by what a lets their keys do.
+func (k *keyring) prepare(o *options, a *access) ([]*keySource, error) {
+	k.mu.Lock()
+	known := slices.Concat(k.sources, k.first)
+	k.mu.Unlock()
+	all := keySources(o)
+	for i, s := range all {
+		same := func(x *keySource) bool { return x.path == s.path && x.text == s.text }
+		if j := slices.IndexFunc(known, same); j >= 0 {
+			all[i] = known[j]
+		} else if err := k.open(s, a); err != nil {
+			return nil, err
+		}
+	}
+	if o.keysDir != "" {
+		if _, err := publicKeyFiles(o.keysDir); err != nil {
+			return nil, configf("--keys-dir %s: %w", o.keysDir, err)
+		}
+	}
+	return all, nil
+}
+
+// replace takes other sources, another directory of them, and another access.
+func (k *keyring) replace(a *access, sources []*keySource, dir string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if dir != k.dir {
+		clear(k.inDir)
+	}
+	k.sources, k.dir = sources, dir
+	k.access.Store(a)
+}
+
 // open reads a source for the first time.
 func (k *keyring) open(s *keySource, a *access) error {
 	refused, err := s.read(a)
 	if err != nil {
 		return configf("--authorized-key %s: %w", s.name, err)
-	}
-	if s.path != "" && losesNames {
-		if s.file, err = os.Open(s.path); err != nil {
-			return configf("--authorized-key %s: %w", s.name, bare(err))
-		}
 	}
 	if len(s.keys) == 0 {
 		reason := "the file holds none"
@@ -276,7 +319,12 @@ func (k *keyring) roots() []string {
 // directory later is refused, as long as the server runs.
 func (k *keyring) confined(trees []string) {
 	a := *k.access.Load()
-	a.trees = trees
+	for _, tree := range trees {
+		a.trees = append(a.trees, tree)
+		if real, err := filepath.EvalSymlinks(tree); err == nil && real != tree {
+			a.trees = append(a.trees, real)
+		}
+	}
 	k.access.Store(&a)
 }
 

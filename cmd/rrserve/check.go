@@ -117,7 +117,7 @@ func (r *report) end() error {
 func (r *report) check(ctx context.Context, o *options, p *trialPull, variables []string) error {
 	defer r.flush()
 	quiet := slog.New(slog.DiscardHandler)
-	access, missing := tryAccess(o, o.file)
+	access, missing := tryAccess(nil, o, o.file)
 	r.configuration(o, variables)
 	known := r.hostKeys(o, quiet)
 	ring := newKeyring(o, access, quiet)

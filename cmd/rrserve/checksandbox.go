@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -47,7 +48,7 @@ type column struct {
 
 func checkSandbox(o *options, stdout, stderr io.Writer) error {
 	o.logFormat = "text"
-	log := newLogger(o, stderr)
+	log := newLogger(o, new(slog.LevelVar), stderr)
 	root, err := checkRoot(o.root)
 	if err != nil {
 		return err

@@ -58,7 +58,7 @@ func confine(o *options, keys *keyring, log *slog.Logger) (holding []string, err
 		keys.confined(trees)
 		dirs := configDirs()
 		keys.hold(dirs)
-		box.Files = append(box.Files, dirs...)
+		box.Trees = append(box.Trees, existing(dirs)...)
 	}
 	proof := jail.NewProof(box)
 	defer proof.Close()
@@ -181,6 +181,14 @@ func sandboxTree(root string, log *slog.Logger) string {
 	}
 	log.Info("the root is a link and may be changed to another directory in the same place", "root", root, "place", dir)
 	return dir
+}
+
+// existing leaves out what is not there.
+func existing(dirs []string) []string {
+	return slices.DeleteFunc(slices.Clone(dirs), func(dir string) bool {
+		_, err := os.Stat(dir)
+		return err != nil
+	})
 }
 
 // configDirs are the directories that hold the server's configuration and nothing

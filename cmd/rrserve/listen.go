@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"strconv"
+	"syscall"
 )
 
 // firstPassed is the descriptor of the first socket that a service manager
@@ -25,11 +28,51 @@ func listen(ctx context.Context, o *options) (net.Listener, error) {
 	case ln != nil:
 		return ln, nil
 	}
-	ln, err = new(net.ListenConfig).Listen(ctx, "tcp", o.listen) // with TCP keepalive
+	return listenTCP(ctx, "--listen", o.listen)
+}
+
+// listenTCP opens a socket, with TCP keepalive. The error is none of the
+// configuration: the address may be free or there the next time.
+func listenTCP(ctx context.Context, flag, address string) (net.Listener, error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listening on %s: %w", o.listen, err)
+		return nil, listenError(flag, address, err)
 	}
 	return ln, nil
+}
+
+// listenError says what the system said, and what to do about it.
+func listenError(flag, address string, err error) error {
+	if e := syscall.Errno(0); errors.As(err, &e) {
+		return fmt.Errorf("%s %s: %w%s", flag, address, e, listenHint(e))
+	}
+	return fmt.Errorf("%s: %w", flag, err)
+}
+
+// listenHint is what to do about an address that cannot be listened on.
+func listenHint(err syscall.Errno) string {
+	switch {
+	case err == syscall.EADDRINUSE:
+		return "; stop what listens there, or choose another port"
+	case err.Is(fs.ErrPermission):
+		return "; a port below 1024 takes root, the capability CAP_NET_BIND_SERVICE, or a socket from systemd"
+	case err == syscall.EADDRNOTAVAIL:
+		return "; no interface of this machine has that address now"
+	}
+	return ""
+}
+
+// checkAddress finds what is wrong with an address to listen on, whatever machine
+// this is.
+func checkAddress(flag, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return usagef("%s %q is not an address; allowed are HOST:PORT and :PORT", flag, address)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return usagef("%s %q: port %s; allowed are 0 to 65535", flag, address, port)
+	}
+	return nil
 }
 
 // passedSocket returns the listener that the environment says is open as the

@@ -30,6 +30,21 @@ func passed(t *testing.T, network, address string) *os.File {
 	return f
 }
 
+// What the system refuses is said with what to do.
+func TestListenHints(t *testing.T) {
+	for err, want := range map[error]string{
+		syscall.EADDRINUSE:    "--listen :1: address already in use; stop what listens there, or choose another port",
+		syscall.EACCES:        "--listen :1: permission denied; a port below 1024 takes root, the capability CAP_NET_BIND_SERVICE, or a socket from systemd",
+		syscall.EADDRNOTAVAIL: "--listen :1: cannot assign requested address; no interface of this machine has that address now",
+		syscall.EMFILE:        "--listen :1: too many open files",
+	} {
+		err = &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", err)}
+		if got := listenError("--listen", ":1", err).Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestPassedSocket(t *testing.T) {
 	dir := t.TempDir()
 	file, err := os.Create(filepath.Join(dir, "file"))

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -35,6 +34,7 @@ type options struct {
 	maxStartups    string
 	loginGrace     time.Duration
 	noPenalties    bool
+	proxyFrom      []string // networks
 	idleTimeout    time.Duration
 	drainTime      time.Duration
 	mungeLinks     bool
@@ -48,9 +48,12 @@ type options struct {
 	logFormat      string
 	logLevel       string
 
-	file     *config.Config  // the content of config, set by fromFile
-	level    slog.Level      // logLevel, set by check
-	startups sshsrv.Startups // maxStartups, set by check
+	given    *given             // what the following is not in, set by fromFile
+	flags    *pflag.FlagSet     // that set all this, set by fromFile
+	file     *config.Config     // the content of config, set by fromFile
+	level    slog.Level         // logLevel, set by check
+	startups sshsrv.Startups    // maxStartups, set by check
+	proxies  sshsrv.AddressList // proxyFrom, set by check
 }
 
 func (o *options) register(f *pflag.FlagSet) {
@@ -67,6 +70,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.StringVar(&o.maxStartups, "max-startups", sshsrv.DefaultStartups.String(), "connections before login, as in sshd_config: `START:RATE:FULL`; drops those that stall")
 	f.DurationVar(&o.loginGrace, "login-grace-time", sshsrv.DefaultLoginGrace, "end connections that have not logged in after this `TIME`")
 	f.BoolVar(&o.noPenalties, "no-penalties", false, "do not refuse addresses for a time that only fail to log in")
+	f.StringArrayVar(&o.proxyFrom, "proxy-protocol-from", nil, "expect the PROXY protocol, version 1 or 2, from load balancers in this `NETWORK`, and from nobody else; repeatable")
 	f.DurationVar(&o.idleTimeout, "idle-timeout", sshsrv.DefaultIdle, "end sessions in which the client was waited for this `TIME`, and connections without one")
 	f.DurationVar(&o.drainTime, "drain-time", sshsrv.DefaultDrain, "when told to stop, wait this `TIME` for running transfers")
 	f.BoolVar(&o.mungeLinks, "munge-links", false, "send the targets of symbolic links without the prefix that rsync --munge-links gave them")
@@ -161,7 +165,13 @@ func variable(flag *pflag.Flag) string {
 // neither on the command line nor in the environment. A subcommand does not have
 // all that stand in the file.
 func (o *options) fromFile(f *pflag.FlagSet) error {
-	o.file = new(config.Config)
+	o.given = newGiven(o, f)
+	return o.fromFileBy(f, func(path string) ([]byte, error) { return readKeyFile(path, writableByOthers) })
+}
+
+// fromFileBy is fromFile with another way to read a file.
+func (o *options) fromFileBy(f *pflag.FlagSet, read func(path string) ([]byte, error)) error {
+	o.flags, o.file = f, new(config.Config)
 	path := o.config
 	if path == "" {
 		if _, err := os.Stat(systemConfigFile); errors.Is(err, fs.ErrNotExist) {
@@ -169,16 +179,20 @@ func (o *options) fromFile(f *pflag.FlagSet) error {
 		}
 		path = systemConfigFile
 	}
-	file, err := readConfig(path)
+	data, err := read(path)
 	if err != nil {
-		return err
+		return configf("configuration %s: %w", path, err)
+	}
+	file, err := config.Parse(path, data)
+	if err != nil {
+		return configError{err}
 	}
 	o.config, o.file = path, file
 	for name, values := range file.Given {
 		if flag := f.Lookup(name); flag != nil && !flag.Changed {
 			for _, value := range values {
 				if err := f.Set(name, value); err != nil {
-					return configf("%s: %s: %w", path, strings.ReplaceAll(name, "-", "_"), err)
+					return configf("%s: %s: %w", path, settingName(name), err)
 				}
 			}
 		}
@@ -186,17 +200,8 @@ func (o *options) fromFile(f *pflag.FlagSet) error {
 	return nil
 }
 
-func readConfig(path string) (*config.Config, error) {
-	data, err := readKeyFile(path, writableByOthers)
-	if err != nil {
-		return nil, configf("configuration %s: %w", path, err)
-	}
-	file, err := config.Parse(path, data)
-	if err != nil {
-		return nil, configError{err}
-	}
-	return file, nil
-}
+// settingName is the name of a flag in the file.
+func settingName(flag string) string { return strings.ReplaceAll(flag, "-", "_") }
 
 func setFlag(f *pflag.FlagSet, flag *pflag.Flag, value string) error {
 	if flag.Value.Type() != "stringArray" {
@@ -222,12 +227,12 @@ func (o *options) check() error {
 		return usagef("--authorized-key KEY is missing: a file of public keys, or a key itself")
 	}
 	if o.metricsListen != "" {
-		if _, _, err := net.SplitHostPort(o.metricsListen); err != nil {
-			return usagef("--metrics-listen %q is not an address; allowed are HOST:PORT and :PORT", o.metricsListen)
+		if err := checkAddress("--metrics-listen", o.metricsListen); err != nil {
+			return err
 		}
 	}
-	if _, _, err := net.SplitHostPort(o.listen); err != nil {
-		return usagef("--listen %q is not an address; allowed are HOST:PORT and :PORT", o.listen)
+	if err := checkAddress("--listen", o.listen); err != nil {
+		return err
 	}
 	if err := sshsrv.CheckCiphers(o.ciphers); err != nil {
 		return usagef("--ciphers: %w", err)
@@ -244,6 +249,11 @@ func (o *options) check() error {
 	var err error
 	if o.startups, err = sshsrv.ParseStartups(o.maxStartups); err != nil {
 		return usagef("--max-startups: %w", err)
+	}
+	if len(o.proxyFrom) > 0 {
+		if o.proxies, err = sshsrv.ParseAddressList(strings.Join(o.proxyFrom, ",")); err != nil {
+			return usagef("--proxy-protocol-from: %w", err)
+		}
 	}
 	if o.loginGrace <= 0 {
 		return usagef("--login-grace-time %v: allowed is more than 0s", o.loginGrace)

@@ -8,9 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"syscall"
 
 	"rrserve/internal/sshsrv"
 	"rrserve/internal/status"
@@ -18,7 +21,12 @@ import (
 
 // serve runs the server until a signal stops it.
 func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.Writer) error {
-	log := newLogger(o, stderr)
+	hangups := make(chan os.Signal, 1)
+	defer close(hangups)
+	signal.Notify(hangups, syscall.SIGHUP) // during the start it waits
+	defer signal.Stop(hangups)
+	level := new(slog.LevelVar)
+	log := newLogger(o, level, stderr)
 	access, err := newAccess(o, o.file)
 	if err != nil {
 		return err
@@ -43,29 +51,28 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	var metrics net.Listener
 	if o.metricsListen != "" {
 		board = newBoard(o, keys, log)
-		if metrics, err = new(net.ListenConfig).Listen(ctx, "tcp", o.metricsListen); err != nil {
+		if metrics, err = listenTCP(ctx, "--metrics-listen", o.metricsListen); err != nil {
 			ln.Close()
-			return fmt.Errorf("listening on %s for metrics: %w", o.metricsListen, err)
+			return err
 		}
 		defer metrics.Close()
 	}
+	var live atomic.Pointer[options]
+	live.Store(o)
+	again, err := newReloader(&live, level, keys, log)
+	if err != nil {
+		ln.Close()
+		return err
+	}
 	command := clientCommand(ln.Addr().(*net.TCPAddr), hostname())
 	srv, err := sshsrv.New(sshsrv.Config{
-		HostKeys:          serverKeys(hostKeys),
-		AuthorizedKeys:    keys.Keys,
-		User:              o.user,
-		Handler:           newHandler(o, board, audit, log),
-		ShellAnswer:       "rrserve: there is no shell here, only files for rsync, read-only; try: " + command,
-		Ciphers:           o.ciphers,
-		LoginGrace:        o.loginGrace,
-		Startups:          o.startups,
-		NoPenalties:       o.noPenalties,
-		MaxSessions:       o.maxSessions,
-		MaxSessionsPerKey: o.maxPerKey,
-		Idle:              o.idleTimeout,
-		Drain:             o.drainTime,
-		AckNow:            ackNow,
-		Log:               log,
+		HostKeys:       serverKeys(hostKeys),
+		AuthorizedKeys: keys.Keys,
+		Handler:        newHandler(&live, board, audit, log),
+		ShellAnswer:    "rrserve: there is no shell here, only files for rsync, read-only; try: " + command,
+		AckNow:         ackNow,
+		Log:            log,
+		Policy:         o.policy(),
 	})
 	if err != nil {
 		ln.Close()
@@ -83,6 +90,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	}
 
 	defer onStateSignal(srv.LogState)()
+	again.start(srv, hangups)
 	for _, k := range hostKeys {
 		log.Info("host key", "type", k.Type(), "fingerprint", k.Fingerprint(), "file", k.path)
 	}
@@ -121,9 +129,26 @@ func serveUntil(ctx context.Context, srv *sshsrv.Server, ln net.Listener, signal
 	return err
 }
 
-// newLogger writes to stderr.
-func newLogger(o *options, stderr io.Writer) *slog.Logger {
-	ho := slog.HandlerOptions{Level: o.level}
+// policy is what of the options concerns SSH and may change while the server runs.
+func (o *options) policy() sshsrv.Policy {
+	return sshsrv.Policy{
+		User:              o.user,
+		Ciphers:           o.ciphers,
+		LoginGrace:        o.loginGrace,
+		Startups:          o.startups,
+		NoPenalties:       o.noPenalties,
+		ProxyFrom:         o.proxies,
+		MaxSessions:       o.maxSessions,
+		MaxSessionsPerKey: o.maxPerKey,
+		Idle:              o.idleTimeout,
+		Drain:             o.drainTime,
+	}
+}
+
+// newLogger writes to stderr from level on, which it sets.
+func newLogger(o *options, level *slog.LevelVar, stderr io.Writer) *slog.Logger {
+	level.Set(o.level)
+	ho := slog.HandlerOptions{Level: level}
 	handler := textHandler
 	if o.logFormat == "json" {
 		handler = jsonHandler

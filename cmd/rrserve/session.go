@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -29,12 +30,10 @@ const maxFetched = 1024
 
 // newHandler returns what runs for each command: one pull from the tree that the
 // key was given, or the answer to a probe.
-func newHandler(o *options, board *status.Board, audit *auditLog, log *slog.Logger) sshsrv.Handler {
+func newHandler(live *atomic.Pointer[options], board *status.Board, audit *auditLog, log *slog.Logger) sshsrv.Handler {
 	users, groups := newIDFile("/etc/passwd"), newIDFile("/etc/group")
 	base := rsyncproto.Config{
-		Probes:    !o.noProbes,
 		NoXattrs:  jail.Xattrs == 0,
-		Idle:      o.idleTimeout,
 		SumMemory: rsyncproto.NewSumMemory(sumMemory),
 		Fetches:   rsyncproto.NewFetchLimit(maxFetched),
 	}
@@ -50,6 +49,8 @@ func newHandler(o *options, board *status.Board, audit *auditLog, log *slog.Logg
 		}
 		defer running.leave(g.client)
 		c := base
+		o := live.Load()
+		c.Probes, c.Idle = !o.noProbes, o.idleTimeout
 		c.UserName, c.GroupName = users.Names(), groups.Names()
 		c.BWLimit = g.limits.BWLimit.KiB()
 		g.root.configure(&c)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,5 +27,15 @@ func TestEveryFlagIsASetting(t *testing.T) {
 	slices.Sort(names)
 	if diff := cmp.Diff(flags, names); diff != "" {
 		t.Errorf("(-flags +settings):\n%s", diff)
+	}
+}
+
+// What takes a restart is called as it stands in the file.
+func TestFixedAreSettings(t *testing.T) {
+	names := new(config.Settings).Names()
+	for _, name := range fixed {
+		if flag := strings.ReplaceAll(name, "_", "-"); settingName(flag) != name || !slices.Contains(names, flag) {
+			t.Errorf("%s is none", name)
+		}
 	}
 }

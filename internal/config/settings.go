@@ -21,6 +21,7 @@ type Settings struct {
 	MaxStartups       *string  `toml:"max_startups"`
 	LoginGraceTime    *string  `toml:"login_grace_time"`
 	NoPenalties       *bool    `toml:"no_penalties"`
+	ProxyProtocolFrom []string `toml:"proxy_protocol_from"`
 	IdleTimeout       *string  `toml:"idle_timeout"`
 	DrainTime         *string  `toml:"drain_time"`
 	MungeLinks        *bool    `toml:"munge_links"`

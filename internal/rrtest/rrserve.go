@@ -78,7 +78,7 @@ func StartRrserve(root string, opts ...Option) (*Server, error) {
 	return s, s.start(cmd, listeningAddr)
 }
 
-var addrAttr = regexp.MustCompile(`\baddr(?:ess)?"?[=:]"?(127\.0\.0\.1:[0-9]+)`)
+var addrAttr = regexp.MustCompile(`\baddr(?:ess)?"?[=:]"?((?:127\.0\.0\.1|\[::1?\]):[0-9]+)`)
 
 // listeningAddr finds the address in the log line that says rrserve listens.
 func listeningAddr(line string) string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,7 +27,7 @@ const StartTimeout = 20 * time.Second
 type Server struct {
 	Name    string      // "rrserve" or "sshd"
 	Root    string      // the directory served
-	Addr    string      // "127.0.0.1:PORT"
+	Addr    string      // "127.0.0.1:PORT", or as --listen has it
 	Process *os.Process // the listening process
 	// SSHConfig is an ssh_config(5) file in which Host is this server and
 	// the authorized key its only identity.
@@ -168,7 +169,10 @@ func (s *Server) start(cmd *exec.Cmd, found func(line string) (addr string)) err
 // SSHConfigFor returns an ssh_config(5) that reaches the server with the
 // private key file key.
 func (s *Server) SSHConfigFor(key string) string {
-	host, port, _ := strings.Cut(s.Addr, ":")
+	host, port, err := net.SplitHostPort(s.Addr)
+	if err != nil {
+		panic(err) // start has found it
+	}
 	return strings.Join([]string{
 		"Host " + Host,
 		"  HostName " + host,
@@ -195,7 +199,13 @@ func (s *Server) writeSSHConfig(text string) error {
 // private key file.
 func (s *Server) WithKey(t testing.TB, key string) *Server {
 	t.Helper()
-	other := &Server{Name: s.Name, Root: s.Root, Addr: s.Addr, Process: s.Process, dir: t.TempDir()}
+	return s.Via(t, s.Addr, key)
+}
+
+// Via is [Server.WithKey] for a client that reaches the server at another address.
+func (s *Server) Via(t testing.TB, addr, key string) *Server {
+	t.Helper()
+	other := &Server{Name: s.Name, Root: s.Root, Addr: addr, Process: s.Process, dir: t.TempDir()}
 	if err := other.writeSSHConfig(other.SSHConfigFor(key)); err != nil {
 		t.Fatal(err)
 	}

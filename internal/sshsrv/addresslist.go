@@ -58,11 +58,16 @@ func parseAddressPattern(item string) (p addressPattern, err error) {
 		if err != nil || p.network != p.network.Masked() {
 			return p, fmt.Errorf("%q is not a network; allowed is ADDRESS/BITS without bits behind the first BITS", item)
 		}
+		p.network = unmapNetwork(p.network)
 	case addressPatterns.MatchString(item):
 		if addr, err := netip.ParseAddr(item); err == nil {
+			addr = addr.Unmap()
 			p.network = netip.PrefixFrom(addr, addr.BitLen())
 		}
 		p.pattern = item
+		if v4, ok := strings.CutPrefix(item, mappedPrefix); ok && strings.Contains(v4, ".") {
+			p.pattern = v4
+		}
 	default:
 		return p, fmt.Errorf("%q is not an address; host names are not looked up", item)
 	}
@@ -76,6 +81,19 @@ func (l AddressList) String() string {
 		items = append(items, p.text)
 	}
 	return strings.Join(items, ",")
+}
+
+// mappedPrefix is how an IPv4 address begins as IPv6 carries it.
+const mappedPrefix = "::ffff:"
+
+// unmapNetwork is a network with IPv4 as such. Peers are compared as such, so that a
+// network in the other form would match none of them, and a negated one not keep
+// out whom it should.
+func unmapNetwork(n netip.Prefix) netip.Prefix {
+	if mapped := 128 - 32; n.Addr().Is4In6() && n.Bits() >= mapped {
+		return netip.PrefixFrom(n.Addr().Unmap(), n.Bits()-mapped)
+	}
+	return n
 }
 
 // Allows reports whether a peer at addr may use the key. The zero addr, of a peer

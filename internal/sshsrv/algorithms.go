@@ -62,7 +62,7 @@ var otherCiphers = []string{
 }
 
 // ciphers returns what to offer to a client that begins with this line.
-func (c *Config) ciphers(client string) []string {
+func (c *Policy) ciphers(client string) []string {
 	switch {
 	case len(c.Ciphers) > 0:
 		return c.Ciphers

@@ -35,11 +35,12 @@ type login struct {
 	invalid bool          // user may not log in, whatever the key
 }
 
-// config is the server's configuration with this connection's callbacks, and
-// with the ciphers for a client that begins with the given line.
+// config is the server's configuration with this connection's callbacks and
+// policy, and with the ciphers for a client that begins with the given line.
 func (l *login) config(client string) *ssh.ServerConfig {
 	cfg := l.srv.ssh
-	cfg.Ciphers = l.srv.cfg.ciphers(client)
+	cfg.Ciphers = l.policy.ciphers(client)
+	cfg.MaxAuthTries = l.policy.MaxAuthTries
 	cfg.PublicKeyCallback = l.offer
 	cfg.VerifiedPublicKeyCallback = l.accept
 	cfg.AuthLogCallback = l.logAttempt
@@ -68,7 +69,7 @@ func (l *login) accept(m ssh.ConnMetadata, pub ssh.PublicKey, _ *ssh.Permissions
 }
 
 func (l *login) find(user string, pub ssh.PublicKey) (AuthorizedKey, error) {
-	if want := l.srv.cfg.User; want != "" && user != want || len(user) > maxUser {
+	if want := l.policy.User; want != "" && user != want || len(user) > maxUser {
 		return AuthorizedKey{}, errUser
 	}
 	reason := errKey

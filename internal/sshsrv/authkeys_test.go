@@ -189,7 +189,7 @@ func TestNewRefuses(t *testing.T) {
 		{Config{HostKeys: make([]HostKey, 1), AuthorizedKeys: none, Handler: echo}, "empty host key"},
 		{Config{HostKeys: keys, Handler: echo}, "no authorized keys"},
 		{Config{HostKeys: keys, AuthorizedKeys: none}, "no handler"},
-		{Config{HostKeys: keys, AuthorizedKeys: none, Handler: echo, Ciphers: []string{"aes128-gcm@openssh.com", "aes128-cbc"}},
+		{Config{HostKeys: keys, AuthorizedKeys: none, Handler: echo, Policy: Policy{Ciphers: []string{"aes128-gcm@openssh.com", "aes128-cbc"}}},
 			`cipher "aes128-cbc" is not one of aes128-gcm@openssh.com, aes256-gcm@openssh.com, chacha20-poly1305@openssh.com, aes128-ctr, aes192-ctr, aes256-ctr`},
 	} {
 		_, err := New(tt.cfg)

@@ -17,11 +17,13 @@ import (
 // conn is one TCP connection from accept to its end.
 type conn struct {
 	srv    *Server
+	policy *Policy // of the moment when it was accepted
 	net    *watchedConn
 	remote netip.AddrPort
 	local  netip.AddrPort
 	source netip.Prefix // what penalties count for
 	log    *slog.Logger // with the remote address
+	proxy  bool         // it begins by saying whom it is from
 	ssh    *ssh.ServerConn
 	key    AuthorizedKey // that logged in
 
@@ -35,18 +37,28 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{srv: s, net: watch(nc), running: make(map[*Exec]time.Time)}
+	c := &conn{srv: s, policy: s.policy.Load(), net: watch(nc), running: make(map[*Exec]time.Time)}
 	c.net.ackNow = s.cfg.AckNow
 	if addr, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
-		ap := addr.AddrPort()
-		c.remote = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-		c.source = sourceOf(c.remote.Addr())
+		c.setRemote(unmapped(addr.AddrPort()))
+	} else {
+		c.setRemote(netip.AddrPort{})
+	}
+	if c.proxy = c.policy.proxied(c.remote.Addr()); c.proxy {
+		c.source = netip.Prefix{}
 	}
 	if addr, ok := nc.LocalAddr().(*net.TCPAddr); ok {
-		c.local = addr.AddrPort()
+		c.local = unmapped(addr.AddrPort())
 	}
-	c.log = s.cfg.Log.With("from", c.remote.Addr().String(), "port", c.remote.Port())
 	return c
+}
+
+// setRemote says whom the connection is from. Others look at that in startups, so
+// there it changes by rename only.
+func (c *conn) setRemote(from netip.AddrPort) {
+	c.remote = from
+	c.source = sourceOf(from.Addr())
+	c.log = c.srv.cfg.Log.With("from", from.Addr().String(), "port", from.Port())
 }
 
 // turnAway ends a new connection with a line in place of a greeting, which ssh
@@ -117,7 +129,10 @@ func (c *conn) serve(ctx context.Context) {
 // login runs the handshake and the authentication under one deadline.
 func (c *conn) login() (<-chan ssh.NewChannel, <-chan *ssh.Request, bool) {
 	a := &login{conn: c}
-	c.net.SetDeadline(time.Now().Add(c.srv.cfg.LoginGrace))
+	c.net.SetDeadline(time.Now().Add(c.policy.LoginGrace))
+	if c.proxy && !c.introduce() {
+		return nil, nil, false
+	}
 	client := c.net.greet(c.srv.ssh.ServerVersion)
 	sc, channels, requests, err := ssh.NewServerConn(c.net, a.config(client))
 	dropped := !c.srv.startups.leave(c)
@@ -253,7 +268,7 @@ func (c *conn) idle() time.Duration {
 // answer, which on a slow line comes behind the data under way. It also ends a
 // connection that is not used.
 func (c *conn) keepAlive(ctx context.Context) {
-	tick := time.NewTicker(c.srv.cfg.KeepAlive)
+	tick := time.NewTicker(c.policy.KeepAlive)
 	defer tick.Stop()
 	var asking atomic.Bool
 	seen, missed := int64(0), 0
@@ -270,7 +285,7 @@ func (c *conn) keepAlive(ctx context.Context) {
 			c.cut("connection timed out")
 			return
 		}
-		if c.idle() >= c.srv.cfg.Idle {
+		if c.idle() >= c.policy.Idle {
 			c.cut("connection not used")
 			return
 		}

@@ -33,6 +33,11 @@ func TestAddressList(t *testing.T) {
 		{"2001:db8::*", "2001:db8::1", true},
 		{"fe80::1", "fe80::1%eth0", true},
 		{"0.0.0.0/0", "2001:db8::1", false},
+		{"::ffff:10.0.0.0/104", "10.1.2.3", true},
+		{"::ffff:10.0.0.0/104", "11.1.2.3", false},
+		{"::ffff:0:0/96,!::ffff:a00:1", "10.0.0.1", false},
+		{"*,!::ffff:10.0.0.1", "::ffff:10.0.0.1", false},
+		{"::ffff:10.*", "10.0.0.1", true},
 	} {
 		list, err := ParseAddressList(tt.list)
 		if err != nil {

@@ -113,6 +113,12 @@ func TestFailingSource(t *testing.T) {
 	if got := s.server.Stats(); got.Refused == 0 || got.Penalized != 1 {
 		t.Errorf("%+v", got)
 	}
+	if err := s.server.SetPolicy(Policy{NoPenalties: true}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.ssh("u@127.0.0.1", "hello"); got.Status != 0 {
+		t.Errorf("when there are no penalties any more: %+v", got)
+	}
 
 	s = start(t, echo, nil)
 	s.keygen("other", "ed25519")

@@ -4,15 +4,20 @@ import "sync"
 
 // seats counts what logged-in clients hold, in all and for each key.
 type seats struct {
-	total, perKey int
-
-	mu    sync.Mutex
-	taken int
-	byKey map[string]int // by fingerprint; nothing is kept for a key with none
+	mu            sync.Mutex
+	total, perKey int // how many there are
+	taken         int
+	byKey         map[string]int // by fingerprint; nothing is kept for a key with none
 }
 
-func newSeats(total, perKey int) *seats {
-	return &seats{total: total, perKey: perKey, byKey: make(map[string]int)}
+func newSeats() *seats { return &seats{byKey: make(map[string]int)} }
+
+// allow says how many seats there are. Those taken beyond that stay so until they
+// are left.
+func (s *seats) allow(total, perKey int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.total, s.perKey = total, perKey
 }
 
 // take takes a seat for a key. Without one it says which limit was met: its name

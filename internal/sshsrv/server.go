@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -98,7 +99,7 @@ type Exec struct {
 	Abort func()
 }
 
-// Config says who may log in and what is run. Zero limits mean the defaults.
+// Config says who may log in and what is run.
 type Config struct {
 	// HostKeys are the server's own keys, at most one of each type. None is an
 	// error of New.
@@ -106,13 +107,29 @@ type Config struct {
 	// AuthorizedKeys returns the keys that may log in. It is called at each
 	// attempt, from several goroutines. A nil or empty result lets nobody in.
 	AuthorizedKeys func() []AuthorizedKey
-	// User is the only user name accepted; "" accepts any, the key decides.
-	User string
 	// Handler runs the commands.
 	Handler Handler
 	// ShellAnswer is written to a client that asks for a shell or a
 	// subsystem, one line without its newline.
 	ShellAnswer string
+	// AckNow has what arrived on a connection acknowledged at once. It is called
+	// after each reading until the client is logged in; nil: the system decides.
+	// ssh sends its part of the key exchange in several small packets and holds
+	// each back until the one before is acknowledged (Nagle), while the system
+	// holds an acknowledgement back for an answer that it could go with: on Linux
+	// 40 ms, twice in each login.
+	AckNow func(net.Conn)
+	// Log receives what happens before and beside a command; nil discards it.
+	Log *slog.Logger
+
+	Policy
+}
+
+// Policy is the part of a [Config] that may change while the server runs. Zero
+// limits mean the defaults.
+type Policy struct {
+	// User is the only user name accepted; "" accepts any, the key decides.
+	User string
 	// Ciphers is what is offered; see CheckCiphers. Empty means AES-GCM, and
 	// chacha20-poly1305 to clients other than OpenSSH.
 	Ciphers []string
@@ -125,25 +142,18 @@ type Config struct {
 	MaxAuthTries      int           // per connection
 	MaxSessions       int           // commands running at once, all connections
 	MaxSessionsPerKey int           // of these, by one key; more than MaxSessions has no effect
+	// ProxyFrom are those who have to say in front of each connection whom it is
+	// from, by the PROXY protocol; nil: nobody. Of all others that is not believed.
+	ProxyFrom AddressList
 	// NoPenalties lets sources go on that only fail to log in.
 	NoPenalties bool
-
-	// AckNow has what arrived on a connection acknowledged at once. It is called
-	// after each reading until the client is logged in; nil: the system decides.
-	// ssh sends its part of the key exchange in several small packets and holds
-	// each back until the one before is acknowledged (Nagle), while the system
-	// holds an acknowledgement back for an answer that it could go with: on Linux
-	// 40 ms, twice in each login.
-	AckNow func(net.Conn)
-
-	// Log receives what happens before and beside a command; nil discards it.
-	Log *slog.Logger
 }
 
 // Server serves SSH connections. Make one with [New].
 type Server struct {
-	cfg         Config
-	ssh         ssh.ServerConfig // without callbacks and ciphers, which each connection adds
+	cfg         Config // but for its Policy
+	policy      atomic.Pointer[Policy]
+	ssh         ssh.ServerConfig // without what each connection adds
 	startups    *startups
 	penalties   *penalties
 	connections *seats // of clients that logged in
@@ -171,16 +181,15 @@ func New(cfg Config) (*Server, error) {
 	case cfg.Handler == nil:
 		return nil, errors.New("no handler")
 	}
-	if err := CheckCiphers(cfg.Ciphers); err != nil {
-		return nil, err
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	cfg.setDefaults()
 	s := &Server{
 		cfg:         cfg,
-		startups:    newStartups(cfg.Startups),
+		startups:    newStartups(),
 		penalties:   newPenalties(),
-		connections: newSeats(connsPerSession*cfg.MaxSessions, connsPerSession*cfg.MaxSessionsPerKey),
-		sessions:    newSeats(cfg.MaxSessions, cfg.MaxSessionsPerKey),
+		connections: newSeats(),
+		sessions:    newSeats(),
 		closed:      make(chan struct{}),
 		conns:       make(map[*conn]struct{}),
 	}
@@ -190,7 +199,6 @@ func New(cfg Config) (*Server, error) {
 			MACs:         macs,
 		},
 		PublicKeyAuthAlgorithms: userKeyAlgorithms,
-		MaxAuthTries:            cfg.MaxAuthTries,
 		ServerVersion:           "SSH-2.0-rrserve",
 	}
 	for _, k := range cfg.HostKeys {
@@ -199,22 +207,37 @@ func New(cfg Config) (*Server, error) {
 		}
 		s.ssh.AddHostKey(k.signer)
 	}
+	if err := s.SetPolicy(cfg.Policy); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
-func (c *Config) setDefaults() {
-	c.LoginGrace = positive(c.LoginGrace, DefaultLoginGrace)
-	c.KeepAlive = positive(c.KeepAlive, DefaultKeepAlive)
-	c.Idle = positive(c.Idle, DefaultIdle)
-	c.Drain = positive(c.Drain, DefaultDrain)
-	c.MaxAuthTries = positive(c.MaxAuthTries, DefaultMaxAuthTries)
-	c.MaxSessions = positive(c.MaxSessions, DefaultMaxSessions)
-	c.MaxSessionsPerKey = positive(c.MaxSessionsPerKey, DefaultMaxSessionsPerKey)
-	if c.Startups == (Startups{}) {
-		c.Startups = DefaultStartups
+// SetPolicy replaces the policy. Connections that are there go on with the one
+// that they began with, but count towards the new limits. An error leaves the old
+// policy in place.
+func (s *Server) SetPolicy(p Policy) error {
+	if err := CheckCiphers(p.Ciphers); err != nil {
+		return err
 	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
+	p.setDefaults()
+	s.policy.Store(&p)
+	s.startups.allow(p.Startups)
+	s.connections.allow(connsPerSession*p.MaxSessions, connsPerSession*p.MaxSessionsPerKey)
+	s.sessions.allow(p.MaxSessions, p.MaxSessionsPerKey)
+	return nil
+}
+
+func (p *Policy) setDefaults() {
+	p.LoginGrace = positive(p.LoginGrace, DefaultLoginGrace)
+	p.KeepAlive = positive(p.KeepAlive, DefaultKeepAlive)
+	p.Idle = positive(p.Idle, DefaultIdle)
+	p.Drain = positive(p.Drain, DefaultDrain)
+	p.MaxAuthTries = positive(p.MaxAuthTries, DefaultMaxAuthTries)
+	p.MaxSessions = positive(p.MaxSessions, DefaultMaxSessions)
+	p.MaxSessionsPerKey = positive(p.MaxSessionsPerKey, DefaultMaxSessionsPerKey)
+	if p.Startups == (Startups{}) {
+		p.Startups = DefaultStartups
 	}
 }
 
@@ -226,7 +249,7 @@ func positive[T int | time.Duration](v, otherwise T) T {
 }
 
 // Serve accepts connections from ln until ctx ends, and then waits at most
-// Config.Drain for the running commands. It closes ln, and returns nil when it
+// Policy.Drain for the running commands. It closes ln, and returns nil when it
 // was stopped and an error when ln failed. It may be called once.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	commands, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -281,12 +304,7 @@ func (s *Server) accept(accepting, commands context.Context, ln net.Listener) er
 func (s *Server) admit(accepting context.Context, c *conn) bool {
 	s.count.accepted.Add(1)
 	now := time.Now()
-	if left := s.penalties.left(c.source, now); left > 0 {
-		s.count.refused.Add(1)
-		if n := s.refusedLine.due(now); n > 0 {
-			c.log.Warn(c.dropped(s.startups.len(), "penalty"), "seconds", left.Seconds(), "connections", n)
-		}
-		c.turnAway("Not allowed at this time")
+	if s.refuses(c, now) {
 		return false
 	}
 	for {
@@ -308,18 +326,32 @@ func (s *Server) admit(accepting context.Context, c *conn) bool {
 	}
 }
 
+// refuses turns a connection away whose source has a penalty.
+func (s *Server) refuses(c *conn, now time.Time) bool {
+	left := s.penalties.left(c.source, now)
+	if left == 0 || c.policy.NoPenalties {
+		return false
+	}
+	s.count.refused.Add(1)
+	if n := s.refusedLine.due(now); n > 0 {
+		c.log.Warn(c.dropped(s.startups.len(), "penalty"), "seconds", left.Seconds(), "connections", n)
+	}
+	c.turnAway("Not allowed at this time")
+	return true
+}
+
 // drop ends a connection that lost its place before login.
 func (s *Server) drop(c *conn, now time.Time) {
 	s.count.dropped.Add(1)
 	if n := s.droppedLine.due(now); n > 0 {
-		c.log.Warn(c.dropped(s.startups.len(), "past MaxStartups"), "startups", s.cfg.Startups.String(), "connections", n)
+		c.log.Warn(c.dropped(s.startups.len(), "past MaxStartups"), "startups", s.policy.Load().Startups.String(), "connections", n)
 	}
 	c.net.Close()
 }
 
 // penalize adds to the penalty of a source.
 func (s *Server) penalize(c *conn, d time.Duration) {
-	if !s.cfg.NoPenalties {
+	if !c.policy.NoPenalties {
 		s.penalties.add(c.source, d, time.Now())
 	}
 }
@@ -344,7 +376,7 @@ func (s *Server) start(ctx context.Context, c *conn) {
 }
 
 // drain ends what was started: connections without a command at once, commands
-// when Config.Drain is over, and all when Close is called.
+// when Policy.Drain is over, and all when Close is called.
 func (s *Server) drain(stop context.CancelFunc) {
 	s.mu.Lock()
 	s.draining = true
@@ -358,11 +390,12 @@ func (s *Server) drain(stop context.CancelFunc) {
 		s.wg.Wait()
 		close(done)
 	}()
+	wait := s.policy.Load().Drain
 	select {
 	case <-done:
 		return
-	case <-time.After(s.cfg.Drain):
-		s.cfg.Log.Warn("stopping: commands still running are cut", "waited", s.cfg.Drain)
+	case <-time.After(wait):
+		s.cfg.Log.Warn("stopping: commands still running are cut", "waited", wait)
 	case <-s.closed:
 	}
 	stop()

@@ -67,21 +67,27 @@ const (
 
 // startups holds the connections that have not logged in.
 type startups struct {
-	limit Startups
 	freed chan struct{} // something left since it was last received from
 
 	mu      sync.Mutex
+	limit   Startups
 	waiting map[*conn]struct{}
 	sources map[netip.Prefix]int // how many of waiting are from each
 }
 
-func newStartups(limit Startups) *startups {
+func newStartups() *startups {
 	return &startups{
-		limit:   limit,
 		freed:   make(chan struct{}, 1),
 		waiting: make(map[*conn]struct{}),
 		sources: make(map[netip.Prefix]int),
 	}
+}
+
+// allow says how many places there are.
+func (s *startups) allow(limit Startups) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit = limit
 }
 
 // enter gives c a place, and returns the connection that lost its own for it,
@@ -99,8 +105,7 @@ func (s *startups) enter(c *conn, now time.Time) (dropped *conn, wait time.Durat
 			s.remove(dropped)
 		}
 	}
-	s.waiting[c] = struct{}{}
-	s.sources[c.source]++
+	s.add(c)
 	return dropped, 0
 }
 
@@ -150,6 +155,25 @@ func (s *startups) leave(c *conn) bool {
 	default:
 	}
 	return true
+}
+
+// rename changes what startups looks at of c, its source; false if it has lost its
+// place.
+func (s *startups) rename(c *conn, change func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.waiting[c]; !ok {
+		return false
+	}
+	s.remove(c)
+	change()
+	s.add(c)
+	return true
+}
+
+func (s *startups) add(c *conn) {
+	s.waiting[c] = struct{}{}
+	s.sources[c.source]++
 }
 
 func (s *startups) remove(c *conn) {

@@ -65,7 +65,8 @@ func TestWhoLosesItsPlace(t *testing.T) {
 			waiter("1.1.1.1", short, 0, now), waiter("2.2.2.2", short, 0, now), waiter("2.2.2.2", short, 0, now),
 		}, "2.2.2.2", -1},
 	} {
-		s := newStartups(Startups{Start: 3, Rate: 100, Full: 3})
+		s := newStartups()
+		s.allow(Startups{Start: 3, Rate: 100, Full: 3})
 		for _, c := range tt.waiting {
 			if dropped, wait := s.enter(c, now); dropped != nil || wait != 0 {
 				t.Fatalf("%s: no room for the first three", tt.name)

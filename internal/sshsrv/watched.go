@@ -44,6 +44,7 @@ type watchedConn struct {
 
 	sent []byte // our first line, until x/crypto writes it
 	line []byte // the client's first line, until x/crypto has read it
+	rest []byte // what came behind the PROXY header, until it is read
 
 	// The following belong to the writer; x/crypto has one at a time.
 	held    [bufioSize]byte
@@ -90,8 +91,20 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// introduced ends the state before the client is known. What came behind the
+// header is its first word, and has been paid for.
+func (c *watchedConn) introduced(rest []byte) {
+	c.rest = bytes.Clone(rest)
+	c.received.Store(int64(len(rest)))
+}
+
 // receive reads from the client, within its budget.
 func (c *watchedConn) receive(p []byte) (int, error) {
+	if len(c.rest) > 0 {
+		n := copy(p, c.rest)
+		c.rest = c.rest[n:]
+		return n, nil
+	}
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.heard.Store(time.Now().UnixNano())
