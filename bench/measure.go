@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // usage is what one run of a row took.
@@ -15,6 +17,7 @@ type usage struct {
 	wall   time.Duration // of the client
 	cpu    time.Duration // user and system time of all server processes
 	memory int64         // bytes, the most that all server processes had at once
+	client time.Duration // user and system time of the clients and their ssh
 }
 
 // clockTick is the unit of the times in /proc/PID/stat (USER_HZ, 100 on every
@@ -44,6 +47,14 @@ func cpuTime(pid int) (time.Duration, error) {
 		ticks += n
 	}
 	return time.Duration(ticks) * clockTick, nil
+}
+
+// clientTime is the time that all clients used that have ended so far: nothing
+// else is waited for while a row is measured.
+func clientTime() (time.Duration, error) {
+	var r unix.Rusage
+	err := unix.Getrusage(unix.RUSAGE_CHILDREN, &r)
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano()), err
 }
 
 // waitForDescendants waits until the listening process is alone.

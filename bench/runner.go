@@ -129,7 +129,8 @@ func discard(r row, dsts []string) error {
 func measure(s *rrtest.Server, r row, dsts []string) (usage, error) {
 	pid, times := s.Process.Pid, max(1, r.times)
 	before, err := cpuTime(pid)
-	if err != nil {
+	clientBefore, clientErr := clientTime()
+	if err := errors.Join(err, clientErr); err != nil {
 		return usage{}, err
 	}
 	memory := startSampler(pid)
@@ -147,7 +148,9 @@ func measure(s *rrtest.Server, r row, dsts []string) (usage, error) {
 	}
 	after, err := cpuTime(pid)
 	u.cpu = (after - before) / time.Duration(times)
-	return u, err
+	clientAfter, clientErr := clientTime()
+	u.client = (clientAfter - clientBefore) / time.Duration(times)
+	return u, errors.Join(err, clientErr)
 }
 
 // pull runs the client a number of times.
