@@ -33,8 +33,9 @@ type Builder struct {
 	next     int32                 // index of the first entry of the next list
 	order    func(a, b *Entry) int // in which entries are counted; nil: as sent
 	ahead    readAhead
-	packed   []byte // memory of the last list
-	passing  Entry  // the one being sent, unless it is a directory
+	sums     *sumAhead // nil without -c
+	packed   []byte    // memory of the last list
+	passing  Entry     // the one being sent, unless it is a directory
 	total    int64
 	ioError  int32
 	reported int32
@@ -57,6 +58,9 @@ func New(ctx context.Context, w *wire.Writer, o Options) *Builder {
 	if o.Encode != nil {
 		b.order = nil
 	}
+	if o.Sums != nil {
+		b.sums = newSumAhead(ctx, o.Sums)
+	}
 	b.enc = newEncoder(w, &b.o)
 	if o.Incremental {
 		b.next = 1
@@ -65,7 +69,12 @@ func New(ctx context.Context, w *wire.Writer, o Options) *Builder {
 }
 
 // Close waits for what is still being read ahead.
-func (b *Builder) Close() { b.ahead.close() }
+func (b *Builder) Close() {
+	b.ahead.close()
+	if b.sums != nil {
+		b.sums.close()
+	}
+}
 
 // TotalSize returns the sum of the sizes of all files and links sent.
 func (b *Builder) TotalSize() int64 { return b.total }
@@ -189,8 +198,8 @@ func (b *Builder) add(d *dir, base string, it *item) *Entry {
 	if (b.o.ACLs || b.o.Xattrs > 0) && !b.attributes(e, it) {
 		return nil
 	}
-	if in.IsRegular() && b.o.Sum != nil {
-		it.sum = b.o.Sum(e.Path())
+	if in.IsRegular() && b.sums != nil {
+		it.sum = b.sums.Sum(e.Path(), in)
 	}
 	switch in.Type() {
 	case vfs.ModeRegular, vfs.ModeSymlink:
@@ -291,7 +300,9 @@ func (b *Builder) contents(d *dir) ([]*Entry, error) {
 		b.dirProblem(d, err, len(infos) > 0)
 	}
 	var subs []*Entry
+	beginSums := b.sumsOf(d, infos)
 	for i := range infos {
+		beginSums()
 		if e := b.child(d, &infos[i]); e != nil && e.isDir() && e.bits&noContent == 0 {
 			subs = append(subs, e)
 		}
@@ -299,7 +310,36 @@ func (b *Builder) contents(d *dir) ([]*Entry, error) {
 			break
 		}
 	}
-	return subs, b.err
+	return subs, cmp.Or(b.err, b.endSums())
+}
+
+// sumsOf returns what begins with the checksums of the next entries of d when it
+// is time. It is called before each entry.
+func (b *Builder) sumsOf(d *dir, infos []vfs.Info) (begin func()) {
+	if b.sums == nil || !b.sums.worth(infos) {
+		return func() {}
+	}
+	wanted := func(in *vfs.Info) (p vfs.Path, ok bool) {
+		if d.excluded(in.Name, false) {
+			return p, false
+		}
+		p, err := d.path.Join(in.Name)
+		return p, err == nil
+	}
+	return func() {
+		if len(infos) > 0 && b.sums.hungry() {
+			infos = infos[b.sums.begin(infos, wanted):]
+		}
+	}
+}
+
+// endSums ends a directory. Without the context checksums are not worth sending.
+func (b *Builder) endSums() error {
+	if b.sums == nil {
+		return nil
+	}
+	b.sums.forget()
+	return b.ctx.Err()
 }
 
 func (b *Builder) dirProblem(d *dir, err error, partly bool) {
