@@ -12,6 +12,7 @@ package sumcache
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"runtime/debug"
@@ -69,17 +70,14 @@ func Open(path string, log *slog.Logger) (c *Cache, err error) {
 	c = &Cache{log: log, most: maxGeneration, pending: map[key]record{}}
 	err = c.try(func() error { return c.open(path) })
 	switch {
+	case err == nil:
+		return c, nil
 	case errors.Is(err, bolterrors.ErrTimeout):
 		err = errors.New("in use by another server")
-	case errors.Is(err, errForeign), errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch):
-		err = fmt.Errorf("not a file of checksums (%w); name another one", err)
-	case errors.As(err, new(damage)), errors.Is(err, bolterrors.ErrChecksum):
-		err = fmt.Errorf("damaged (%w); delete it", err)
+	case !errors.As(err, new(*fs.PathError)):
+		err = fmt.Errorf("damaged, or not a file of checksums (%w); delete it, or name another one", err)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
+	return nil, err
 }
 
 func (c *Cache) open(path string) (err error) {

@@ -208,10 +208,10 @@ func TestOpenRefuses(t *testing.T) {
 	db.Close()
 	for _, c := range []struct{ name, path, want string }{
 		{"in use", good, "in use by another server"},
-		{"text", write("text", bytes.Repeat([]byte("text\n"), 10_000)), "not a file of checksums"},
-		{"another database", foreign, "not a file of checksums"},
-		{"pages lost", write("garbage", garbage), "delete it"},
-		{"cut off", write("short", data[:2*os.Getpagesize()]), "delete it"},
+		{"text", write("text", bytes.Repeat([]byte("text\n"), 10_000)), "damaged, or not a file of checksums ("},
+		{"another database", foreign, "damaged, or not a file of checksums ("},
+		{"pages lost", write("garbage", garbage), "delete it, or name another one"},
+		{"cut off", write("short", data[:2*os.Getpagesize()]), "delete it, or name another one"},
 		{"no such directory", dir + "/none/sums", "no such file or directory"},
 	} {
 		if other, err := Open(c.path, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), c.want) {
