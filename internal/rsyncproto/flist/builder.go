@@ -90,6 +90,9 @@ func (b *Builder) AddIOError(bits int32) { b.ioError |= bits }
 // ctx, or of the writer.
 func (b *Builder) First(sources iter.Seq[Source]) (*List, error) {
 	b.begin()
+	if b.sums != nil {
+		sources = b.sumsOfSources(sources)
+	}
 	for s := range sources {
 		if err := b.source(s.place(b.o.Relative)); err != nil {
 			return nil, err
@@ -126,6 +129,9 @@ func (b *Builder) finish(first bool) (*List, error) {
 	}
 	b.reported |= report
 
+	if b.sums != nil && b.sums.due() {
+		b.w.Flush()
+	}
 	l := b.list
 	b.next = l.Start + l.sent.n + 1
 	if b.o.Incremental {
@@ -311,35 +317,6 @@ func (b *Builder) contents(d *dir) ([]*Entry, error) {
 		}
 	}
 	return subs, cmp.Or(b.err, b.endSums())
-}
-
-// sumsOf returns what begins with the checksums of the next entries of d when it
-// is time. It is called before each entry.
-func (b *Builder) sumsOf(d *dir, infos []vfs.Info) (begin func()) {
-	if b.sums == nil || !b.sums.worth(infos) {
-		return func() {}
-	}
-	wanted := func(in *vfs.Info) (p vfs.Path, ok bool) {
-		if d.excluded(in.Name, false) {
-			return p, false
-		}
-		p, err := d.path.Join(in.Name)
-		return p, err == nil
-	}
-	return func() {
-		if len(infos) > 0 && b.sums.hungry() {
-			infos = infos[b.sums.begin(infos, wanted):]
-		}
-	}
-}
-
-// endSums ends a directory. Without the context checksums are not worth sending.
-func (b *Builder) endSums() error {
-	if b.sums == nil {
-		return nil
-	}
-	b.sums.forget()
-	return b.ctx.Err()
 }
 
 func (b *Builder) dirProblem(d *dir, err error, partly bool) {

@@ -32,6 +32,9 @@ const (
 	// sumOpen. A directory with less than two such batches is left alone.
 	sumBatchSize = 256 << 10
 	sumOpen      = 16 << 10
+	// sumFlush is how much may be read, in bytes, before the lists that are
+	// complete are sent: the client compares its own files meanwhile.
+	sumFlush = 16 << 20
 )
 
 // sumAhead computes checksums in the order in which they are wanted. It is used
@@ -43,6 +46,7 @@ type sumAhead struct {
 	queue   chan *sumBatch // what nobody has begun; nil until there is something
 	begun   map[vfs.Path]*summed
 	running sync.WaitGroup
+	cost    int64 // of what was computed since it was last due
 }
 
 // sumBatch is a few files whose checksums are computed one after the other.
@@ -70,6 +74,7 @@ func newSumAhead(ctx context.Context, sums Summer) *sumAhead {
 
 // Sum is that of the Summer, for the next entry that is sent.
 func (a *sumAhead) Sum(p vfs.Path, in *vfs.Info) []byte {
+	a.cost += sumCost(in)
 	f := a.begun[p]
 	if f == nil {
 		return a.sums.Sum(a.ctx, p, in)
@@ -77,6 +82,15 @@ func (a *sumAhead) Sum(p vfs.Path, in *vfs.Info) []byte {
 	delete(a.begun, p)
 	a.wait(f.batch)
 	return f.sum
+}
+
+// due reports whether the client should get what is complete.
+func (a *sumAhead) due() bool {
+	if a.cost < sumFlush {
+		return false
+	}
+	a.cost = 0
+	return true
 }
 
 // wait returns when the batch is done, and lends a hand meanwhile.

@@ -65,7 +65,7 @@ func sumTree(files int) *vfstest.Memory {
 	return tree
 }
 
-func sendSums(t *testing.T, ctx context.Context, fs vfs.FS, sums Summer) ([]byte, error) {
+func sendSums(t *testing.T, ctx context.Context, fs vfs.FS, sums Summer, sources ...string) ([]byte, error) {
 	t.Helper()
 	l, err := filter.Read(wire.NewReader(bytes.NewReader([]byte("\x0a\x00\x00\x00- excluded\x00\x00\x00\x00"))), 32)
 	if err != nil {
@@ -79,7 +79,13 @@ func sendSums(t *testing.T, ctx context.Context, fs vfs.FS, sums Summer) ([]byte
 		Report: func(p Problem) error { t.Errorf("problem %+v", p); return nil },
 	})
 	defer b.Close()
-	_, err = b.First(slices.Values([]Source{{Name: "."}}))
+	_, err = b.First(func(yield func(Source) bool) {
+		for _, name := range sources {
+			if !yield(Source{Name: name}) {
+				return
+			}
+		}
+	})
 	for err == nil && b.More() {
 		_, err = b.Next()
 	}
@@ -95,7 +101,7 @@ func TestSumsAhead(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			sums := &slowSums{delay: time.Millisecond, slow: slow}
 			began := time.Now()
-			got, err := sendSums(t, t.Context(), sumTree(files), sums)
+			got, err := sendSums(t, t.Context(), sumTree(files), sums, ".")
 			took := time.Since(began)
 			if err != nil || sums.number.Load() != files+2 {
 				t.Errorf("slow %t: %d checksums, %v", slow, sums.number.Load(), err)
@@ -115,6 +121,69 @@ func TestSumsAhead(t *testing.T) {
 	}
 	if !bytes.Contains(want, []byte("/0000           ")) || bytes.Contains(want, []byte("/excluded")) {
 		t.Errorf("sent %.200q...", want)
+	}
+}
+
+// The same for files that are sources, with directories and names between them
+// of which there is no checksum.
+func TestSumsOfSources(t *testing.T) {
+	const files = 2 * maxSourcesAhead
+	var sources []string
+	for i := range files {
+		sources = append(sources, fmt.Sprintf("%04d", i))
+		switch i {
+		case 10:
+			sources = append(sources, "dir", "link", "./unreadable")
+		case 20:
+			sources = append(sources, "excluded", "dir/", ".//dir/small")
+		}
+	}
+	var want []byte
+	for _, slow := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			sums := &slowSums{delay: time.Millisecond, slow: slow}
+			began := time.Now()
+			got, err := sendSums(t, t.Context(), sumTree(files), sums, sources...)
+			const all = files + 1 + 3 // with the unreadable one, and dir/small three times
+			if err != nil || sums.number.Load() != all {
+				t.Errorf("slow %t: %d checksums, want %d, %v", slow, sums.number.Load(), all, err)
+			}
+			if n, took := sums.max.Load(), time.Since(began); !slow && (n < 2 || n > maxSummers || took > all*sums.delay*2/3) {
+				t.Errorf("%d files at once, %v", n, took)
+			}
+			if slow {
+				want = got
+			} else if !bytes.Equal(got, want) {
+				t.Error("other bytes")
+			}
+		})
+	}
+}
+
+// The client gets a list before the next one is done, when that takes long.
+func TestSumsFlush(t *testing.T) {
+	tree := vfstest.NewMemory()
+	for i := range 3 {
+		dir := fmt.Sprintf("dir%d", i)
+		tree.Add(dir, vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755}})
+		tree.Add(dir+"/large", vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular, Size: sumFlush}})
+	}
+	var out bytes.Buffer
+	b := New(t.Context(), wire.NewWriter(&out), Options{
+		Version: 32, FS: tree, Filters: &filter.List{}, Recurse: true, VarintFlags: true, Incremental: true,
+		Sums: new(slowSums), SumLen: 16,
+		Report: func(p Problem) error { t.Errorf("problem %+v", p); return nil },
+	})
+	defer b.Close()
+	_, err := b.First(slices.Values([]Source{{Name: "."}}))
+	for sent := out.Len(); err == nil && b.More(); sent = out.Len() {
+		var l *List
+		if l, err = b.Next(); l != nil && out.Len() == sent {
+			t.Error("a list was held back")
+		}
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }
 
@@ -138,7 +207,7 @@ func TestSumsEnd(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began := time.Now()
-		if _, err := sendSums(t, ctx, sumTree(100), sums); err == nil || time.Since(began) > 2*time.Second || sums.running.Load() != 0 {
+		if _, err := sendSums(t, ctx, sumTree(100), sums, "."); err == nil || time.Since(began) > 2*time.Second || sums.running.Load() != 0 {
 			t.Errorf("%v after %v, %d are still computed", err, time.Since(began), sums.running.Load())
 		}
 	})
@@ -152,7 +221,7 @@ func TestSumsPanic(t *testing.T) {
 				t.Errorf("recovered %v", got)
 			}
 		}()
-		sendSums(t, t.Context(), sumTree(100), &slowSums{delay: time.Millisecond, bomb: "0042"})
+		sendSums(t, t.Context(), sumTree(100), &slowSums{delay: time.Millisecond, bomb: "0042"}, ".")
 		t.Error("no panic")
 	})
 }
