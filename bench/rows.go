@@ -104,13 +104,16 @@ func nothingToDo(files, clients int) row {
 // sumFile is the size of each file of sameSums in MiB.
 const sumFile = 32
 
-// sameSums is a client that has all files already and compares their checksums.
+// sameSums is a client that has all files already and compares their checksums. It
+// reads its own files when it has the list of their directory, of which there are
+// eight.
 func sameSums(files int, cache bool) row {
 	r := row{
 		name: fmt.Sprintf("-ac, nothing to do in %d MiB", files*sumFile), same: true, hasOld: true, args: []string{"-ac"},
 		make: withCopy(func(src string) error {
 			for i := range files {
-				if err := noiseFile(fmt.Sprintf("%s/%d", src, i), sumFile); err != nil {
+				dir := fmt.Sprintf("%s/%d", src, i%8)
+				if err := errors.Join(os.MkdirAll(dir, 0o755), noiseFile(fmt.Sprintf("%s/%d", dir, i), sumFile)); err != nil {
 					return err
 				}
 			}
