@@ -97,6 +97,13 @@ var importRules = []importRule{
 		why:   "The file list walks a vfs.FS, asks the filter and writes entries.",
 	},
 	{
+		name:  "sumcache",
+		in:    []string{"internal/sumcache"},
+		deny:  []string{"rrserve/"},
+		allow: []string{"rrserve/internal/rsyncproto/checksum$"},
+		why:   "The cache knows what a checksum is of, not who asks for it.",
+	},
+	{
 		name: "sshsrv",
 		in:   []string{"internal/sshsrv/..."},
 		deny: []string{"rrserve/", "github.com/spf13/afero"},
@@ -134,6 +141,13 @@ var importRules = []importRule{
 		except: append([]string{"cmd/...", "internal/jail/...", "internal/vfs"}, helpers...),
 		deny:   []string{"github.com/spf13/afero"},
 		why:    "afero's Fs has methods that write; it stops at vfs.FromAfero.",
+	},
+	{
+		name:   "bbolt",
+		in:     []string{"..."},
+		except: append([]string{"internal/sumcache"}, helpers...),
+		deny:   []string{"go.etcd.io/bbolt"},
+		why:    "It opens a file for writing; there is one such file, and one package for it.",
 	},
 	{
 		name:   "testonly",
@@ -300,6 +314,9 @@ func TestImportRules(t *testing.T) {
 		{"codec", "internal/rsyncproto/filter", "rrserve/internal/vfs", false},
 		{"argv", "internal/rsyncproto/argv", "rrserve/internal/rsyncproto/filter", false},
 		{"codec", "internal/rsyncproto/token", "log/slog", false},
+		{"sumcache", "internal/sumcache", "rrserve/internal/rsyncproto", false},
+		{"bbolt", "internal/rsyncproto", "go.etcd.io/bbolt", false},
+		{"bbolt", "internal/sumcache", "go.etcd.io/bbolt/errors", true},
 		{"sshsrv", "internal/sshsrv", "rrserve/internal/rsyncproto", false},
 		{"system", "internal/sshsrv", "os", false},
 		{"system", "internal/jail", "os", true},

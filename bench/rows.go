@@ -35,6 +35,9 @@ type row struct {
 	// others.
 	files int
 	args  []string
+	// sumCache says that rrserve remembers checksums, from a run before those that
+	// are measured.
+	sumCache bool
 }
 
 func rows(scale float64) []row {
@@ -69,6 +72,8 @@ func rows(scale float64) []row {
 			name: fmt.Sprintf("%d MiB of text, -az", n(512)), args: []string{"-az"},
 			make: func(src, _ string) error { return textFiles(src, n(512)) },
 		},
+		sameSums(n(64), false),
+		sameSums(n(64), true),
 		{
 			name: fmt.Sprintf("20 clients, each %d files and %d MiB", n(1000), n(32)), clients: 20, args: archive,
 			make: func(src, _ string) error {
@@ -92,6 +97,31 @@ func nothingToDo(files, clients int) row {
 		r.files = files
 	} else {
 		r.name = fmt.Sprintf("%d clients, %s", clients, r.name)
+	}
+	return r
+}
+
+// sumFile is the size of each file of sameSums in MiB.
+const sumFile = 32
+
+// sameSums is a client that has all files already and compares their checksums. It
+// reads its own files when it has the list of their directory, of which there are
+// eight.
+func sameSums(files int, cache bool) row {
+	r := row{
+		name: fmt.Sprintf("-ac, nothing to do in %d MiB", files*sumFile), same: true, hasOld: true, args: []string{"-ac"},
+		make: withCopy(func(src string) error {
+			for i := range files {
+				dir := fmt.Sprintf("%s/%d", src, i%8)
+				if err := errors.Join(os.MkdirAll(dir, 0o755), noiseFile(fmt.Sprintf("%s/%d", dir, i), sumFile)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}),
+	}
+	if cache {
+		r.name, r.sumCache = r.name+", with --checksum-cache", true
 	}
 	return r
 }

@@ -52,6 +52,11 @@ func (b *runner) row(r row) (sides [2][]usage, err error) {
 		}
 		defer func() { err = errors.Join(err, unmount()) }()
 	}
+	if r.sumCache {
+		if err := b.fillCache(r, dir, served); err != nil {
+			return sides, err
+		}
+	}
 	for rep := range b.reps {
 		for turn := range 2 {
 			side := (turn + rep) % 2 // who begins alternates
@@ -65,13 +70,28 @@ func (b *runner) row(r row) (sides [2][]usage, err error) {
 	return sides, nil
 }
 
-// start starts a fresh server, so that no run profits from the last or keeps
-// its memory.
-func (b *runner) start(side int, root string) (*rrtest.Server, error) {
-	if side == 0 {
-		return rrtest.StartRrserve(root, rrtest.WithBinary(b.binary))
+// start starts a fresh server, so that no run profits from the last, but through
+// the cache of checksums, or keeps its memory.
+func (b *runner) start(r row, side int, dir, root string) (*rrtest.Server, error) {
+	if side != 0 {
+		return rrtest.StartSshd(root, rrtest.WithRrsync())
 	}
-	return rrtest.StartSshd(root, rrtest.WithRrsync())
+	opts := []rrtest.Option{rrtest.WithBinary(b.binary)}
+	if r.sumCache {
+		opts = append(opts, rrtest.WithArgs("--checksum-cache", dir+"/sums"))
+	}
+	return rrtest.StartRrserve(root, opts...)
+}
+
+// settle is how long a file must not have changed before its checksum is
+// remembered, and a bit more.
+const settle = 61 * time.Second
+
+// fillCache runs the row once, after which all checksums are remembered.
+func (b *runner) fillCache(r row, dir, served string) error {
+	time.Sleep(settle)
+	_, err := b.once(r, 0, dir, served, false)
+	return err
 }
 
 // once measures one run. With check it also compares what arrived.
@@ -80,7 +100,7 @@ func (b *runner) once(r row, side int, dir, served string, check bool) (usage, e
 	if err != nil {
 		return usage{}, err
 	}
-	s, err := b.start(side, served)
+	s, err := b.start(r, side, dir, served)
 	if err != nil {
 		return usage{}, err
 	}

@@ -18,6 +18,8 @@ var transferCommands = []command{
 	{name: "append, protocol 29", dst: edited, line: "-ai --append --protocol=29 rr:data DST/"},
 	{name: "checksum", dst: edited, line: "-aic rr: DST/"},
 	{name: "checksum onto copy", dst: copied, line: "-aic rr: DST/"},
+	{name: "checksum of sources", dst: edited, line: "-aic rr:* rr:data/* DST/"},
+	{name: "checksum of listed names", dst: edited, line: "-aic --files-from=AUX/list rr: DST/"},
 	{name: "checksum, dry run", dst: edited, line: "-ainc rr: DST/"},
 	{name: "checksum choice xxh128", dst: edited, line: "-aic --checksum-choice=xxh128 rr: DST/"},
 	{name: "checksum choice xxh3", dst: edited, line: "-aic --checksum-choice=xxh3 rr: DST/"},

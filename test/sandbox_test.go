@@ -20,7 +20,7 @@ import (
 // write to what is open. None takes a flag by which it would do more, but those
 // that opensToWrite looks at.
 var harmless = strings.Fields(`
-	read write readv writev pread64 pwrite64 lseek close accept4 shutdown getsockname getpeername getsockopt setsockopt
+	read write readv writev pread64 pwrite64 fdatasync lseek close accept4 shutdown getsockname getpeername getsockopt setsockopt
 	epoll_pwait epoll_ctl fcntl
 	openat openat2 statx newfstatat fstat readlinkat faccessat getdents64 statfs fstatfs
 	getxattr lgetxattr listxattr llistxattr getxattrat listxattrat
@@ -62,14 +62,27 @@ func TestSystemCalls(t *testing.T) {
 		t.Fatal(res)
 	}
 	s.Stop()
+	seen := tracedHarmless(t, trace)
+	for _, name := range []string{"accept4", "setsockopt", "openat2", "statx", "getdents64", "read", "write"} {
+		if seen[name] == 0 {
+			t.Errorf("no %s: was the server traced at all? %v", name, seen)
+		}
+	}
+	if n := seen["pwrite64"] + seen["fdatasync"]; n > 0 {
+		t.Errorf("%d writes to files", n)
+	}
+	t.Logf("calls: %v", seen)
+}
 
-	calls := tracedCalls(t, trace)
+// tracedHarmless counts the calls of a server that serves. All must be harmless.
+func tracedHarmless(t *testing.T, trace string) (seen map[string]int) {
+	t.Helper()
 	names := map[string]string{ // of calls that are newer than some straces
 		fmt.Sprintf("syscall_%#x", unix.SYS_GETXATTRAT):  "getxattrat",
 		fmt.Sprintf("syscall_%#x", unix.SYS_LISTXATTRAT): "listxattrat",
 	}
-	seen := map[string]int{}
-	for _, line := range calls {
+	seen = map[string]int{}
+	for _, line := range tracedCalls(t, trace) {
 		m := straceCall.FindStringSubmatch(line)
 		if m == nil {
 			continue
@@ -92,12 +105,7 @@ func TestSystemCalls(t *testing.T) {
 			t.Errorf("memory to execute: %s", line)
 		}
 	}
-	for _, name := range []string{"accept4", "setsockopt", "openat2", "statx", "getdents64", "read", "write"} {
-		if seen[name] == 0 {
-			t.Errorf("no %s: was the server traced at all? %v", name, seen)
-		}
-	}
-	t.Logf("calls: %v", seen)
+	return seen
 }
 
 // tracedCalls returns the lines after the one by which the server says that it

@@ -91,6 +91,9 @@ func outcome(g *grant, res rsyncproto.Result, began time.Time) status.Outcome {
 	o := status.Outcome{Pull: ledger.Pull{
 		Client: g.client, Began: began, Seconds: time.Since(began).Seconds(), Exit: res.ExitStatus,
 		Listed: res.Listed, Sent: res.Sent, Failed: res.Failed, Vanished: res.Vanished, Bytes: res.Written,
+	}, Sums: status.Sums{
+		"computed": res.Sums.Computed, "remembered": res.Sums.Remembered,
+		"verified": res.Sums.Verified, "differing": res.Sums.Differing,
 	}}
 	switch {
 	case res.Refused != "":

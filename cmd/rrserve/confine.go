@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"rrserve/internal/jail"
+	"rrserve/internal/sumcache"
 )
 
 // Values of --sandbox.
@@ -37,10 +38,13 @@ func (o *options) strict() bool {
 
 // confine gives up what the process does not need any more, now that it listens
 // and has read its keys, and then tries to break out.
-func confine(o *options, keys *keyring, log *slog.Logger) (holding []string, err error) {
+func confine(o *options, keys *keyring, sums *sumcache.Cache, log *slog.Logger) (holding []string, err error) {
 	roots := keys.roots() // while all files of keys are within reach
 	if err := dropPrivileges(o, log); err != nil {
 		return nil, err
+	}
+	if sums != nil {
+		sums.ReadAs(readRights())
 	}
 	var trees []string
 	for _, root := range roots {

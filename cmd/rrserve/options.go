@@ -39,6 +39,7 @@ type options struct {
 	drainTime      time.Duration
 	mungeLinks     bool
 	absolute       bool
+	checksumCache  string // file, "" for none
 	readOnly       bool
 	runAs          string
 	readAll        bool
@@ -75,6 +76,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.drainTime, "drain-time", sshsrv.DefaultDrain, "when told to stop, wait this `TIME` for running transfers")
 	f.BoolVar(&o.mungeLinks, "munge-links", false, "send the targets of symbolic links without the prefix that rsync --munge-links gave them")
 	f.BoolVar(&o.absolute, "absolute", false, "let clients put the path of --root before names, as with rrsync -absolute")
+	f.StringVar(&o.checksumCache, "checksum-cache", "", "remember in this `FILE` the checksums that clients ask for with -c")
 	f.BoolVar(&o.readOnly, "read-only", true, "accepted, and always on")
 	f.BoolVar(&o.noProbes, "no-probes", false, "refuse the commands that backup tools try before a pull, such as true and test -d")
 	o.registerConfinement(f)

@@ -46,6 +46,7 @@ func record(log *slog.Logger, x *sshsrv.Exec, g *grant, res rsyncproto.Result, t
 		"protocol", res.Protocol, "listed", res.Listed, "sent", res.Sent, "unreadable", res.Failed, "vanished", res.Vanished,
 		"literal_bytes", res.Literal, "matched_bytes", res.Matched, "read_bytes", res.Read, "written_bytes", res.Written,
 		"seconds", took.Seconds())
+	attrs = append(attrs, sumAttrs(res.Sums)...)
 	if res.Err != nil {
 		attrs = append(attrs, "error", res.Err.Error())
 	}

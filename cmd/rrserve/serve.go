@@ -57,6 +57,11 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		}
 		defer metrics.Close()
 	}
+	sums, err := openSumCache(o, keys.roots(), log)
+	if err != nil {
+		ln.Close()
+		return err
+	}
 	var live atomic.Pointer[options]
 	live.Store(o)
 	again, err := newReloader(&live, level, keys, log)
@@ -68,7 +73,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	srv, err := sshsrv.New(sshsrv.Config{
 		HostKeys:       serverKeys(hostKeys),
 		AuthorizedKeys: keys.Keys,
-		Handler:        newHandler(&live, board, audit, log),
+		Handler:        newHandler(&live, board, sums, audit, log),
 		ShellAnswer:    "rrserve: there is no shell here, only files for rsync, read-only; try: " + command,
 		AckNow:         ackNow,
 		Log:            log,
@@ -78,7 +83,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		ln.Close()
 		return configError{err}
 	}
-	walls, err := confine(o, keys, log)
+	walls, err := confine(o, keys, sums, log)
 	if err != nil {
 		ln.Close()
 		return err

@@ -17,6 +17,7 @@ import (
 	"rrserve/internal/rsyncproto"
 	"rrserve/internal/sshsrv"
 	"rrserve/internal/status"
+	"rrserve/internal/sumcache"
 	"rrserve/internal/vfs"
 )
 
@@ -30,12 +31,15 @@ const maxFetched = 1024
 
 // newHandler returns what runs for each command: one pull from the tree that the
 // key was given, or the answer to a probe.
-func newHandler(live *atomic.Pointer[options], board *status.Board, audit *auditLog, log *slog.Logger) sshsrv.Handler {
+func newHandler(live *atomic.Pointer[options], board *status.Board, sums *sumcache.Cache, audit *auditLog, log *slog.Logger) sshsrv.Handler {
 	users, groups := newIDFile("/etc/passwd"), newIDFile("/etc/group")
 	base := rsyncproto.Config{
 		NoXattrs:  jail.Xattrs == 0,
 		SumMemory: rsyncproto.NewSumMemory(sumMemory),
 		Fetches:   rsyncproto.NewFetchLimit(maxFetched),
+	}
+	if sums != nil {
+		base.SumCache = sums
 	}
 	var running perClient
 	return func(ctx context.Context, x *sshsrv.Exec) int {
@@ -53,6 +57,7 @@ func newHandler(live *atomic.Pointer[options], board *status.Board, audit *audit
 		c.Probes, c.Idle = !o.noProbes, o.idleTimeout
 		c.UserName, c.GroupName = users.Names(), groups.Names()
 		c.BWLimit = g.limits.BWLimit.KiB()
+		c.SumDiffers = reportDiffering(log, x, g.root.path)
 		g.root.configure(&c)
 		res := watched(board, g, x, log, func(p *rsyncproto.Progress) rsyncproto.Result {
 			c.Progress = p

@@ -26,6 +26,7 @@ type Settings struct {
 	DrainTime         *string  `toml:"drain_time"`
 	MungeLinks        *bool    `toml:"munge_links"`
 	Absolute          *bool    `toml:"absolute"`
+	ChecksumCache     *string  `toml:"checksum_cache"`
 	ReadOnly          *bool    `toml:"read_only"`
 	NoProbes          *bool    `toml:"no_probes"`
 	RunAs             *string  `toml:"run_as"`

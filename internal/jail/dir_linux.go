@@ -211,6 +211,7 @@ func statAt(dir int, name *byte, flags int, i *info) error {
 	if st.Mask&unix.STATX_BTIME != 0 {
 		i.bsec = st.Btime.Sec
 	}
+	i.cnsec = st.Ctime.Sec*1e9 + int64(st.Ctime.Nsec)
 	i.mode = uint32(st.Mode)
 	i.uid, i.gid = st.Uid, st.Gid
 	i.major, i.minor = st.Rdev_major, st.Rdev_minor

@@ -28,6 +28,7 @@ type info struct {
 	size         int64
 	msec, asec   int64
 	bsec         int64
+	cnsec        int64
 	mnsec, ansec uint32
 	mode         uint32
 	uid, gid     uint32
@@ -93,6 +94,10 @@ func (i *info) Atime() (sec int64, nsec uint32) { return i.asec, i.ansec }
 // Btime returns the time of the creation in seconds since 1970, 0 where the file
 // system does not keep it.
 func (i *info) Btime() (sec int64) { return i.bsec }
+
+// Ctime returns the time of the last change of content or attributes, in
+// nanoseconds since 1970.
+func (i *info) Ctime() (nsec int64) { return i.cnsec }
 
 // broken is a directory entry that could not be examined.
 type broken struct {

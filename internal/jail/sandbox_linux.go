@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -74,9 +75,11 @@ func (s *Sandbox) behind(names []string, f func()) (err error) {
 	return err
 }
 
-// onOwnThread runs f on a thread that ends with it.
+// onOwnThread runs f on a thread that ends with it, and returns when it has
+// ended: what the runtime then asks of all threads, one behind walls would refuse.
 func onOwnThread(f func()) {
 	done := make(chan struct{})
+	var thread int // 0: that of a call within, which has waited for it
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // without the unlocking that would save the thread
@@ -86,9 +89,13 @@ func onOwnThread(f func()) {
 			onOwnThread(f)
 			return
 		}
+		thread = unix.Gettid()
 		f()
 	}()
 	<-done
+	for thread != 0 && unix.Tgkill(unix.Getpid(), thread, 0) == nil {
+		time.Sleep(time.Millisecond) // nothing tells of a thread's end
+	}
 }
 
 func (s *Sandbox) confineThread(names []string) error {

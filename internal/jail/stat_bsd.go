@@ -24,6 +24,7 @@ func withAttrs(fi os.FileInfo, name string) os.FileInfo {
 		asec:  int64(st.Atimespec.Sec),
 		ansec: uint32(st.Atimespec.Nsec),
 		bsec:  btime(int64(st.Birthtimespec.Sec)),
+		cnsec: st.Ctimespec.Nano(),
 		mode:  uint32(st.Mode),
 		uid:   st.Uid,
 		gid:   st.Gid,

@@ -22,6 +22,7 @@ func withAttrs(fi os.FileInfo, name string) os.FileInfo {
 		mnsec: uint32(st.Mtim.Nsec),
 		asec:  int64(st.Atim.Sec),
 		ansec: uint32(st.Atim.Nsec),
+		cnsec: st.Ctim.Nano(),
 		mode:  st.Mode,
 		uid:   st.Uid,
 		gid:   st.Gid,

@@ -58,6 +58,12 @@ type Config struct {
 	Idle time.Duration
 	// SumMemory is shared by the pulls of a server; nil: each has its own bound.
 	SumMemory *SumMemory
+	// SumCache remembers the checksums of the file list (-c); nil: all are computed.
+	SumCache checksum.Cache
+	// SumDiffers is told of a file whose content is not what it was when its
+	// checksum was remembered, although its times say that it did not change.
+	// Several goroutines may call it at once; nil: nobody is told.
+	SumDiffers func(p vfs.Path)
 	// UserName and GroupName give the names of ids, "" for none; nil: no names.
 	UserName, GroupName func(id uint32) string
 	// MungeLinks sends the targets of links without the prefix of rsync's
@@ -114,6 +120,8 @@ type Result struct {
 	Read, Written int64
 	// Literal and Matched count bytes of file data by how they were sent.
 	Literal, Matched int64
+	// Sums counts the checksums of the file list.
+	Sums Sums
 }
 
 // session is the state of one pull.
@@ -139,8 +147,7 @@ type session struct {
 	sumConfig checksum.Config
 	sender    *delta.Sender
 	fetched   lookAhead
-	listHash  *checksum.File // of -c
-	listBuf   []byte
+	summer    *summer // of -c; nil without
 
 	charset *charset.Charset // of the tree's names; nil: names are sent as they are
 	names   *vfs.File        // of --files-from, if it is a file of the tree
@@ -188,6 +195,9 @@ func Serve(ctx context.Context, c Config) Result {
 			s.list.Close()
 		}
 		s.fetched.close()
+		if s.summer != nil && s.SumCache != nil {
+			s.SumCache.Flush()
+		}
 	}()
 	return s.finish(s.run())
 }
@@ -373,7 +383,8 @@ func (s *session) listOptions() flist.Options {
 	}
 	if p.Checksum {
 		o.SumLen = s.sums.List.Size()
-		o.Sum = s.listSum
+		s.summer = newSummer(s)
+		o.Sums = s.summer
 	}
 	return o
 }
@@ -405,28 +416,6 @@ func (s *session) open(p vfs.Path) (*vfs.File, error) {
 		p = p.NoAtime()
 	}
 	return s.FS.Open(p)
-}
-
-// listSum is the -c checksum of a file, nil if it cannot be read.
-func (s *session) listSum(p vfs.Path) []byte {
-	f, err := s.open(p)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	if s.listHash == nil {
-		s.listHash = checksum.NewList(s.sums.List)
-		s.listBuf = make([]byte, 256<<10)
-	}
-	s.listHash.Reset()
-	for off, size := int64(0), f.Info().Size; off < size; {
-		n, err := f.ReadAt(s.listBuf[:min(int64(len(s.listBuf)), size-off)], off)
-		s.listHash.Write(s.listBuf[:n])
-		if off += int64(n); err != nil && off < size {
-			return nil
-		}
-	}
-	return s.listHash.Sum(nil)
 }
 
 func randomSeed() int32 {

@@ -104,6 +104,9 @@ func (s *session) finish(err error) Result {
 	if s.w != nil {
 		s.res.Read, s.res.Written = s.r.Count(), s.w.Count()
 	}
+	if s.summer != nil {
+		s.res.Sums = s.summer.counts()
+	}
 	return s.res
 }
 

@@ -49,7 +49,11 @@ type Progress struct {
 type Outcome struct {
 	Result string // one of Results
 	Pull   ledger.Pull
+	Sums   Sums
 }
+
+// Sums are checksums of files that clients asked for, by what was done for them.
+type Sums map[string]int64
 
 // Results of commands, the values of the label "result".
 const (
@@ -86,6 +90,7 @@ type Board struct {
 	id      uint64
 	running map[uint64]*running
 	results map[string]uint64
+	sums    Sums
 	clients map[string]*totals
 }
 
@@ -108,7 +113,7 @@ const (
 
 // NewBoard returns a board that enters pulls into l.
 func NewBoard(facts Facts, l *ledger.Ledger) *Board {
-	b := &Board{facts: facts, ledger: l, running: make(map[uint64]*running), results: make(map[string]uint64), clients: make(map[string]*totals)}
+	b := &Board{facts: facts, ledger: l, running: make(map[uint64]*running), results: make(map[string]uint64), sums: Sums{"computed": 0, "remembered": 0, "verified": 0, "differing": 0}, clients: make(map[string]*totals)}
 	for _, r := range Results {
 		b.results[r] = 0
 	}
@@ -140,6 +145,9 @@ func (b *Board) end(id uint64, o Outcome) error {
 	b.mu.Lock()
 	delete(b.running, id)
 	b.results[o.Result]++
+	for what, n := range o.Sums {
+		b.sums[what] += n
+	}
 	t := b.totals(o.Pull.Client)
 	b.mu.Unlock()
 	t.Bytes.Add(uint64(max(0, o.Pull.Bytes)))

@@ -23,6 +23,7 @@ var (
 	sandboxWall   = desc("sandbox_wall", "1 for each wall of the kernel that was proved to hold at the start.", "wall")
 	runningNow    = desc("sessions_running", "Pulls that are running.")
 	sessionsTotal = desc("sessions_total", "Commands of clients that ended, by how they ended.", "result")
+	sumsTotal     = desc("checksums_total", "Checksums of files for clients that compare them (-c): computed, or remembered; of those computed, verified were remembered too, and differing ones mean possible bit rot.", "what")
 	limitsTotal   = desc("limit_hits_total", "How often a limit refused or ended something.", "limit")
 	sentBytes     = desc("sent_bytes_total", "Bytes sent to a client, before encryption.", "key")
 	sentFiles     = desc("sent_files_total", "Files whose data were sent to a client.", "key")
@@ -62,6 +63,9 @@ func (m metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(runningNow, float64(len(m.running)))
 	for result, n := range m.results {
 		counter(sessionsTotal, n, result)
+	}
+	for what, n := range m.sums {
+		counter(sumsTotal, uint64(n), what)
 	}
 	all := maps.Clone(m.clients)
 	m.mu.Unlock()

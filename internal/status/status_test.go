@@ -50,7 +50,7 @@ func newWorld(t *testing.T, clients ...Client) *world {
 func (w *world) pull(client, result string, exit int) {
 	w.t.Helper()
 	end := w.Begin(Session{Client: client, From: "192.0.2.1", Root: "srv", Began: w.now.Add(-time.Minute)}, func() Progress { return Progress{} })
-	o := Outcome{Result: result, Pull: ledger.Pull{Client: client, Began: w.now.Add(-time.Minute), Seconds: 60, Exit: exit, Listed: 10, Sent: 5, Bytes: 1 << 20}}
+	o := Outcome{Result: result, Pull: ledger.Pull{Client: client, Began: w.now.Add(-time.Minute), Seconds: 60, Exit: exit, Listed: 10, Sent: 5, Bytes: 1 << 20}, Sums: Sums{"computed": 7, "differing": 1}}
 	if result == Partial {
 		o.Pull.Failed = 1
 	}
@@ -140,6 +140,8 @@ func TestMetrics(t *testing.T) {
 		`rrserve_ready 1`,
 		`rrserve_sandbox_wall{wall="landlock"} 1`,
 		`rrserve_limit_hits_total{limit="max_sessions"} 3`,
+		`rrserve_checksums_total{what="computed"} 14`,
+		`rrserve_checksums_total{what="differing"} 2`,
 		`rrserve_sessions_running 1`,
 		`rrserve_sessions_total{result="complete"} 1`,
 		`rrserve_sessions_total{result="partial"} 1`,

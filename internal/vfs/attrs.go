@@ -14,6 +14,7 @@ type Attrs interface {
 	Mtime() (sec int64, nsec uint32) // as Info.Mtime
 	Atime() (sec int64, nsec uint32) // as Info.Atime
 	Btime() (sec int64)              // as Info.Btime
+	Ctime() (nsec int64)             // as Info.Ctime
 }
 
 // set fills i with what fi tells; the name comes from the caller.
@@ -35,6 +36,7 @@ func (i *Info) set(name string, fi fs.FileInfo) {
 	i.Mtime.Sec, i.Mtime.Nsec = a.Mtime()
 	i.Atime.Sec, i.Atime.Nsec = a.Atime()
 	i.Btime = a.Btime()
+	i.Ctime = a.Ctime()
 }
 
 // unixMode translates a mode from the notation of Go.

@@ -79,6 +79,7 @@ func (full) Rdev() (uint32, uint32)       { return 6, 7 }
 func (full) Mtime() (int64, uint32)       { return -8, 9 }
 func (full) Atime() (int64, uint32)       { return 10, 11 }
 func (full) Btime() int64                 { return 12 }
+func (full) Ctime() int64                 { return 13 }
 
 // broken is an entry which could not be examined.
 type broken struct {
@@ -99,7 +100,7 @@ func TestReadDirAnswers(t *testing.T) {
 	plain := vfs.Info{Name: "plain", Mode: vfs.ModeRegular, Size: 7, Mtime: vfs.Time{Sec: -1, Nsec: 5},
 		Atime: vfs.Time{Sec: -1, Nsec: 5}, Nlink: 1}
 	device := vfs.Info{Name: "device", Mode: vfs.ModeChar | 0o4660, Size: 7, Mtime: vfs.Time{Sec: -8, Nsec: 9},
-		Atime: vfs.Time{Sec: 10, Nsec: 11}, Btime: 12, UID: 1, GID: 2, Dev: 3, Ino: 4, Nlink: 5, RdevMajor: 6, RdevMinor: 7}
+		Atime: vfs.Time{Sec: 10, Nsec: 11}, Btime: 12, Ctime: 13, UID: 1, GID: 2, Dev: 3, Ino: 4, Nlink: 5, RdevMajor: 6, RdevMinor: 7}
 	list := func(infos ...fs.FileInfo) []fs.FileInfo { return infos }
 	for _, c := range []struct {
 		name   string

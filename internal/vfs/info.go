@@ -26,6 +26,7 @@ type Info struct {
 	Mtime Time
 	Atime Time
 	Btime int64 // creation, seconds since 1970-01-01 UTC; 0 where the file system does not keep it
+	Ctime int64 // last change of content or attributes, which nobody can choose, nanoseconds since 1970; 0 where it is not known
 	UID   uint32
 	GID   uint32
 	Nlink uint64

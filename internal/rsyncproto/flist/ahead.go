@@ -15,7 +15,7 @@ const (
 	// sent yet, beside the one that is wanted.
 	maxReadAhead = 8
 	// maxReadEntries is how many entries may wait to be sent, as far as can be
-	// foreseen, before no other directory is begun. They take 120 bytes each.
+	// foreseen, before no other directory is begun. They take 136 bytes each.
 	maxReadEntries = 10_000
 	// A directory took long if it was waited for longer than this and this much
 	// for each entry, several times what the kernel's caches need.

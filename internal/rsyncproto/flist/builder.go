@@ -33,8 +33,9 @@ type Builder struct {
 	next     int32                 // index of the first entry of the next list
 	order    func(a, b *Entry) int // in which entries are counted; nil: as sent
 	ahead    readAhead
-	packed   []byte // memory of the last list
-	passing  Entry  // the one being sent, unless it is a directory
+	sums     *sumAhead // nil without -c
+	packed   []byte    // memory of the last list
+	passing  Entry     // the one being sent, unless it is a directory
 	total    int64
 	ioError  int32
 	reported int32
@@ -57,6 +58,9 @@ func New(ctx context.Context, w *wire.Writer, o Options) *Builder {
 	if o.Encode != nil {
 		b.order = nil
 	}
+	if o.Sums != nil {
+		b.sums = newSumAhead(ctx, o.Sums)
+	}
 	b.enc = newEncoder(w, &b.o)
 	if o.Incremental {
 		b.next = 1
@@ -65,7 +69,12 @@ func New(ctx context.Context, w *wire.Writer, o Options) *Builder {
 }
 
 // Close waits for what is still being read ahead.
-func (b *Builder) Close() { b.ahead.close() }
+func (b *Builder) Close() {
+	b.ahead.close()
+	if b.sums != nil {
+		b.sums.close()
+	}
+}
 
 // TotalSize returns the sum of the sizes of all files and links sent.
 func (b *Builder) TotalSize() int64 { return b.total }
@@ -81,6 +90,9 @@ func (b *Builder) AddIOError(bits int32) { b.ioError |= bits }
 // ctx, or of the writer.
 func (b *Builder) First(sources iter.Seq[Source]) (*List, error) {
 	b.begin()
+	if b.sums != nil {
+		sources = b.sumsOfSources(sources)
+	}
 	for s := range sources {
 		if err := b.source(s.place(b.o.Relative)); err != nil {
 			return nil, err
@@ -117,6 +129,9 @@ func (b *Builder) finish(first bool) (*List, error) {
 	}
 	b.reported |= report
 
+	if b.sums != nil && b.sums.due() {
+		b.w.Flush()
+	}
 	l := b.list
 	b.next = l.Start + l.sent.n + 1
 	if b.o.Incremental {
@@ -189,8 +204,8 @@ func (b *Builder) add(d *dir, base string, it *item) *Entry {
 	if (b.o.ACLs || b.o.Xattrs > 0) && !b.attributes(e, it) {
 		return nil
 	}
-	if in.IsRegular() && b.o.Sum != nil {
-		it.sum = b.o.Sum(e.Path())
+	if in.IsRegular() && b.sums != nil {
+		it.sum = b.sums.Sum(e.Path(), in)
 	}
 	switch in.Type() {
 	case vfs.ModeRegular, vfs.ModeSymlink:
@@ -291,7 +306,9 @@ func (b *Builder) contents(d *dir) ([]*Entry, error) {
 		b.dirProblem(d, err, len(infos) > 0)
 	}
 	var subs []*Entry
+	beginSums := b.sumsOf(d, infos)
 	for i := range infos {
+		beginSums()
 		if e := b.child(d, &infos[i]); e != nil && e.isDir() && e.bits&noContent == 0 {
 			subs = append(subs, e)
 		}
@@ -299,7 +316,7 @@ func (b *Builder) contents(d *dir) ([]*Entry, error) {
 			break
 		}
 	}
-	return subs, b.err
+	return subs, cmp.Or(b.err, b.endSums())
 }
 
 func (b *Builder) dirProblem(d *dir, err error, partly bool) {

@@ -52,9 +52,8 @@ type Options struct {
 	// Explain is told which rule decided about a name (-vv); nil: nobody asks.
 	Explain func(name string, isDir bool, why filter.Decision)
 
-	// Sum returns the -c checksum of a regular file, of the length that the
-	// negotiated algorithm has; nil without -c.
-	Sum func(p vfs.Path) []byte
+	// Sums computes the checksums of -c; nil without -c.
+	Sums Summer
 	// SumLen is the length of a checksum in bytes, 0 without -c.
 	SumLen int
 

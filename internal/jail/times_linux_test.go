@@ -13,9 +13,9 @@ import (
 	"rrserve/internal/vfs/vfstest"
 )
 
-// TestBtimes compares times of creation with those of the kernel, and with none
-// where there are none.
-func TestBtimes(t *testing.T) {
+// TestTimesOfInodes compares times of creation and of change with those of the
+// kernel, and times of creation with none where there are none.
+func TestTimesOfInodes(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o644))
 	must(t, os.Symlink("file", filepath.Join(dir, "link")))
@@ -38,7 +38,7 @@ func TestBtimes(t *testing.T) {
 		must(t, err)
 		for _, in := range list {
 			var want unix.Statx_t
-			must(t, unix.Statx(unix.AT_FDCWD, filepath.Join(c.dir, in.Name), unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BTIME, &want))
+			must(t, unix.Statx(unix.AT_FDCWD, filepath.Join(c.dir, in.Name), unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BTIME|unix.STATX_CTIME, &want))
 			if want.Mask&unix.STATX_BTIME == 0 || !c.told {
 				want.Btime.Sec = 0
 			} else if want.Btime.Sec == 0 {
@@ -47,6 +47,9 @@ func TestBtimes(t *testing.T) {
 			info, err := fsys.Lstat(vfstest.P(t, in.Name))
 			if err != nil || in.Btime != want.Btime.Sec || info.Btime != in.Btime {
 				t.Errorf("%s, %s: listed %d, lstat %d, %v, want %d", c.kind, in.Name, in.Btime, info.Btime, err, want.Btime.Sec)
+			}
+			if changed := want.Ctime.Sec*1e9 + int64(want.Ctime.Nsec); in.Ctime != changed || info.Ctime != changed {
+				t.Errorf("%s, %s: changed %d, lstat %d, want %d", c.kind, in.Name, in.Ctime, info.Ctime, changed)
 			}
 		}
 	}
