@@ -304,15 +304,15 @@ func (k *keyring) hold(dirs []string) {
 	}
 }
 
-// roots are the directories that keys may be given: those of the configuration,
-// whether a key has them or not, and those of the keys.
+// roots are the directories that keys may be given something of: those of the
+// configuration, whether a key has them or not, and those of the keys.
 func (k *keyring) roots() []string {
-	paths := k.access.Load().paths()
+	trees := k.access.Load().servedTrees()
 	for _, key := range k.Keys() {
-		paths = append(paths, key.Grant.(*grant).root.path)
+		trees = append(trees, key.Grant.(*grant).root.tree())
 	}
-	slices.Sort(paths)
-	return slices.Compact(paths)
+	slices.Sort(trees)
+	return slices.Compact(trees)
 }
 
 // confined is told what the sandbox lets be read. A key that is given another

@@ -69,11 +69,17 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		ln.Close()
 		return err
 	}
+	snapshots, err := startSnapshots(access, o)
+	if err != nil {
+		ln.Close()
+		return err
+	}
+	defer endSnapshots(snapshots, log)
 	command := clientCommand(ln.Addr().(*net.TCPAddr), hostname())
 	srv, err := sshsrv.New(sshsrv.Config{
 		HostKeys:       serverKeys(hostKeys),
 		AuthorizedKeys: keys.Keys,
-		Handler:        newHandler(&live, board, sums, audit, log),
+		Handler:        newHandler(&live, snapshots, board, sums, audit, log),
 		ShellAnswer:    "rrserve: there is no shell here, only files for rsync, read-only; try: " + command,
 		AckNow:         ackNow,
 		Log:            log,

@@ -16,6 +16,7 @@ import (
 
 	"rrserve/internal/jail"
 	"rrserve/internal/rsyncproto"
+	"rrserve/internal/snapshot"
 	"rrserve/internal/sshsrv"
 	"rrserve/internal/status"
 	"rrserve/internal/sumcache"
@@ -32,7 +33,7 @@ const maxFetched = 1024
 
 // newHandler returns what runs for each command: one pull from the tree that the
 // key was given, or the answer to a probe.
-func newHandler(live *atomic.Pointer[options], board *status.Board, sums *sumcache.Cache, audit *auditLog, log *slog.Logger) sshsrv.Handler {
+func newHandler(live *atomic.Pointer[options], snapshots *snapshot.Client, board *status.Board, sums *sumcache.Cache, audit *auditLog, log *slog.Logger) sshsrv.Handler {
 	users, groups := newIDFile("/etc/passwd"), newIDFile("/etc/group")
 	base := rsyncproto.Config{
 		SumMemory: rsyncproto.NewSumMemory(sumMemory),
@@ -63,7 +64,7 @@ func newHandler(live *atomic.Pointer[options], board *status.Board, sums *sumcac
 		res := watched(board, g, x, log, func(p *rsyncproto.Progress) rsyncproto.Result {
 			c.Progress = p
 			defer audit.attend(&c, x, g)()
-			return pull(ctx, g.root.path, c)
+			return pull(ctx, g.root, snapshots, c)
 		})
 		record(log, x, g, res, time.Since(began))
 		return res.ExitStatus
@@ -129,9 +130,13 @@ func moduleName(root string) string {
 }
 
 // pull serves one command. The root is opened anew for it, so that a root that
-// is a link to the newest snapshot may change between pulls and never within.
-func pull(ctx context.Context, root string, c rsyncproto.Config) rsyncproto.Result {
-	tree, err := openTree(root)
+// is a link to the newest snapshot may change between pulls and never within. Where
+// a command makes snapshots, nothing else is served.
+func pull(ctx context.Context, root *servedRoot, snapshots *snapshot.Client, c rsyncproto.Config) rsyncproto.Result {
+	if root.snapshots != nil {
+		return pullSnapshot(ctx, root, snapshots, c)
+	}
+	tree, err := openTree(root.path)
 	if err != nil {
 		io.WriteString(c.Stderr, "rrserve: the served directory cannot be opened, see the server's log\n")
 		return rsyncproto.Result{ExitStatus: rsyncproto.ExitFileSelect, Err: err}

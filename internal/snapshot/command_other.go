@@ -1,0 +1,15 @@
+//go:build !unix || nosnapshot
+
+package snapshot
+
+import (
+	"errors"
+	"log/slog"
+)
+
+var errNone = errors.New("snapshot_cmd: this binary runs no commands; one for a Unix system does, unless it was built with -tags nosnapshot")
+
+// Start fails in this binary.
+func Start(string, []string, []Command) (*Client, error) { return nil, errNone }
+
+func run(Command, *slog.Logger) (string, func(), error) { return "", nil, errNone }
