@@ -169,9 +169,48 @@ func TestForcedConfined(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, status)
 		}
 	}
+	ends(t, pid)
+}
+
+// TestForcedGone kills a client while the server is busy with what takes it long, a
+// checksum of zeros.
+func TestForcedGone(t *testing.T) {
+	src := rrtest.ScratchDir(t) + "/src"
+	tr := rrtest.NewTree(t, src)
+	tr.Sparse("zeros", 1<<40, 1<<39, "an island")
+	tr.Done()
+	s := rrtest.Forced(t, src)
+	dst := rrtest.TempDir(t)
+	check(t, os.WriteFile(dst+"/zeros", nil, 0o644))
+	command := rrtest.Client{Server: s}.RsyncCommand("-ac", "rr:", dst)
+	client := exec.Command(command[0], command[1:]...)
+	client.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	check(t, client.Start())
+	deadline := time.Now().Add(rrtest.StartTimeout)
+	pid := ""
+	for busy := 0; busy < 20; time.Sleep(5 * time.Millisecond) { // a fifth of a second of the processor
+		if pid == "" {
+			pid = findForced(src)
+		} else if stat, err := os.ReadFile(pid + "/stat"); err == nil {
+			_, err := fmt.Sscan(strings.Fields(string(stat))[13], &busy) // utime, proc(5)
+			check(t, err)
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("process %q is not busy", pid)
+			break
+		}
+	}
+	syscall.Kill(-client.Process.Pid, syscall.SIGKILL)
+	client.Wait()
+	ends(t, pid)
+}
+
+// ends waits until the process with this folder below /proc has ended.
+func ends(t *testing.T, pid string) {
+	t.Helper()
 	for deadline := time.Now().Add(rrtest.StartTimeout); ; time.Sleep(5 * time.Millisecond) {
 		if _, err := os.Stat(pid); err != nil {
-			break
+			return
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("the process goes on without its client")
@@ -182,14 +221,20 @@ func TestForcedConfined(t *testing.T) {
 // forcedProcess is the folder below /proc of the process that serves root.
 func forcedProcess(t *testing.T, root string) string {
 	t.Helper()
-	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	check(t, err)
+	pid := findForced(root)
+	if pid == "" {
+		t.Fatal("no process serves " + root)
+	}
+	return pid
+}
+
+func findForced(root string) (pid string) {
+	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, name := range all {
-		if words, _ := os.ReadFile(name); bytes.HasSuffix(words, []byte("/rrserve\x00-ro\x00"+root+"\x00")) {
+		if words, _ := os.ReadFile(name); bytes.HasPrefix(words, []byte("/")) && bytes.HasSuffix(words, []byte("/rrserve\x00-ro\x00"+root+"\x00")) {
 			return filepath.Dir(name)
 		}
 	}
-	t.Fatal("no process serves " + root)
 	return ""
 }
 

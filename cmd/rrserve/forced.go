@@ -49,9 +49,7 @@ func serveForced(args []string) (status int, err error) {
 	root.configure(&c)
 	c.UserName, c.GroupName = newIDFile("/etc/passwd").Names(), newIDFile("/etc/group").Names()
 
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGHUP, os.Interrupt)
-	defer stop()
-	useStandardStreams(ctx, &c)
+	useStandardStreams(&c)
 	tree, err := jail.Open(root.path)
 	if err != nil {
 		return rsyncproto.ExitFileSelect, err
@@ -60,17 +58,22 @@ func serveForced(args []string) (status int, err error) {
 	if err := confineForced(root.path); err != nil {
 		return exitRuntime, err
 	}
-	res := serveTree(ctx, tree, c)
-	if res.Err != nil && ctx.Err() != nil {
-		return rsyncproto.ExitSignal, nil
-	}
-	return res.ExitStatus, nil
+	return serveTree(context.Background(), tree, c).ExitStatus, nil
 }
 
-// useStandardStreams makes the process's own streams those of the pull. They are
-// given up when ctx ends.
-func useStandardStreams(ctx context.Context, c *rsyncproto.Config) {
+// useStandardStreams makes the process's own streams those of the pull. When the
+// client is gone, or a signal says so, the process ends whatever it is at: there is
+// nothing to clean up.
+func useStandardStreams(c *rsyncproto.Config) {
 	in, out, errOut := standardStreams()
+	end := func() { os.Exit(rsyncproto.ExitSignal) }
+	whenUnread(out, end)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, os.Interrupt)
+	go func() {
+		<-signals
+		end()
+	}()
 	c.Stdin, c.Stdout, c.Stderr = in, out, errOut
 	c.Abort = func() {
 		past := time.Unix(1, 0)
@@ -78,7 +81,6 @@ func useStandardStreams(ctx context.Context, c *rsyncproto.Config) {
 			_ = f.SetDeadline(past) // fails for a file, on which nobody waits
 		}
 	}
-	context.AfterFunc(ctx, c.Abort)
 }
 
 // confineForced gives up what the session does not need, before anything of the
