@@ -136,6 +136,14 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("the link led to %q", text)
 	}
 	s.exist(0)
+	for command, code := range map[string]int{"true": 0, "rsync --server -r . .": 1} { // which look at no file
+		if res := (rrtest.Client{Server: s.Server}).SSH(t, "ssh", rrtest.Host, command); res.Code != code {
+			t.Error(res)
+		}
+	}
+	if n := strings.Count(s.Log(), `msg="snapshot made"`); n != 2 {
+		t.Errorf("%d snapshots were made for 2 pulls", n)
+	}
 
 	// The server cannot execute; who can, keeps the rights of the start.
 	confined := regexp.MustCompile(`NoNewPrivs:.*\nSeccomp:.*\n`)

@@ -78,8 +78,11 @@ func endSnapshots(c *snapshot.Client, log *slog.Logger) {
 }
 
 // pullSnapshot serves one command from a snapshot, which is released when all files
-// of it are closed.
+// of it are closed. What looks at no file costs none.
 func pullSnapshot(ctx context.Context, root *servedRoot, snapshots *snapshot.Client, c rsyncproto.Config) rsyncproto.Result {
+	if !c.LooksAtTree() {
+		return rsyncproto.Serve(ctx, c)
+	}
 	tree, release, err := openSnapshot(ctx, root, snapshots)
 	if err != nil {
 		io.WriteString(c.Stderr, "rrserve: no snapshot of the served directory, see the server's log [E-SNAPSHOT]\n")
