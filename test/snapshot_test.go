@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -159,9 +160,46 @@ func TestSnapshot(t *testing.T) {
 	if want := fmt.Sprintf(`msg="the snapshot command says" root=photos text="photos made by %d"`, os.Geteuid()); !strings.Contains(s.Log(), want) {
 		t.Errorf("no %s in\n%s", want, s.Log())
 	}
+	s.unused()
+}
+
+// unused makes sure that no file of a snapshot was open when that was released: it
+// could not be unmounted.
+func (s *snapshots) unused() {
+	s.t.Helper()
 	if text, err := os.ReadFile(s.note); err != nil || len(text) > 0 {
-		t.Errorf("open when the snapshot was released: %s, %v", text, err)
+		s.t.Errorf("open when the snapshot was released: %s, %v", text, err)
 	}
+}
+
+// TestSnapshotCut kills a client while files are sent.
+func TestSnapshotCut(t *testing.T) {
+	s := newSnapshots(t, "1ms")
+	tr := rrtest.NewTree(t, s.live+"/large")
+	for i := range 20 {
+		tr.Sparse(fmt.Sprint(i), 50<<20, 10<<20, "island")
+	}
+	tr.Done()
+	for range 3 {
+		dst := rrtest.ScratchDir(t)
+		command := rrtest.Client{Server: s.Server}.RsyncCommand("-a", "--bwlimit=4m", "rr:large/", dst)
+		client := exec.Command(command[0], command[1:]...)
+		client.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		check(t, client.Start())
+		for deadline := time.Now().Add(rrtest.StartTimeout); ; time.Sleep(5 * time.Millisecond) {
+			if begun, _ := filepath.Glob(dst + "/.[0-9]*"); len(begun) > 0 { // .NAME.XXXXXX
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Error("no file was begun")
+				break
+			}
+		}
+		syscall.Kill(-client.Process.Pid, syscall.SIGKILL)
+		client.Wait()
+		s.exist(0)
+	}
+	s.unused()
 }
 
 func statusOf(t *testing.T, pid int) string {
