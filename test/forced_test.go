@@ -256,6 +256,24 @@ func TestForcedSystemCalls(t *testing.T) {
 	}
 }
 
+// TestForcedSockets runs it as the program of rsync -e, which gives it sockets that
+// do not block, as a program in place of sshd may.
+func TestForcedSockets(t *testing.T) {
+	dir := rrtest.TempDir(t)
+	tr := rrtest.NewTree(t, dir+"/src")
+	tr.File("large", rrtest.Noise(1, 30_000_000))
+	tr.Done()
+	check(t, rrtest.Build(dir+"/rrserve"))
+	script := "#!/bin/sh\nshift\nSSH_ORIGINAL_COMMAND=\"$*\" exec " + dir + "/rrserve -ro " + dir + "/src\n"
+	check(t, os.WriteFile(dir+"/shell", []byte(script), 0o755))
+	dst := rrtest.TempDir(t)
+	res, err := rrtest.Client{}.Exec("rsync", "-a", "-e", dir+"/shell", "rr:", dst)
+	if err != nil || res.Code != 0 || res.Stderr != "" {
+		t.Fatal(err, res)
+	}
+	rrtest.Compare(t, dir+"/src", dst, rrtest.Aspects{})
+}
+
 // TestForcedEnds talks to the process directly: how it ends when its client is
 // silent, and when it is told to.
 func TestForcedEnds(t *testing.T) {

@@ -49,7 +49,9 @@ func serveForced(args []string) (status int, err error) {
 	root.configure(&c)
 	c.UserName, c.GroupName = newIDFile("/etc/passwd").Names(), newIDFile("/etc/group").Names()
 
-	useStandardStreams(&c)
+	if err := useStandardStreams(&c); err != nil {
+		return exitRuntime, err
+	}
 	tree, err := jail.Open(root.path)
 	if err != nil {
 		return rsyncproto.ExitFileSelect, err
@@ -64,8 +66,11 @@ func serveForced(args []string) (status int, err error) {
 // useStandardStreams makes the process's own streams those of the pull. When the
 // client is gone, or a signal says so, the process ends whatever it is at: there is
 // nothing to clean up.
-func useStandardStreams(c *rsyncproto.Config) {
-	in, out, errOut := standardStreams()
+func useStandardStreams(c *rsyncproto.Config) error {
+	in, out, errOut, err := standardStreams()
+	if err != nil {
+		return err
+	}
 	end := func() { os.Exit(rsyncproto.ExitSignal) }
 	whenUnread(out, end)
 	signals := make(chan os.Signal, 1)
@@ -81,6 +86,7 @@ func useStandardStreams(c *rsyncproto.Config) {
 			_ = f.SetDeadline(past) // fails for a file, on which nobody waits
 		}
 	}
+	return nil
 }
 
 // confineForced gives up what the session does not need, before anything of the

@@ -5,7 +5,9 @@ package main
 import "os"
 
 // standardStreams returns the standard streams.
-func standardStreams() (in, out, errOut *os.File) { return os.Stdin, os.Stdout, os.Stderr }
+func standardStreams() (in, out, errOut *os.File, err error) {
+	return os.Stdin, os.Stdout, os.Stderr, nil
+}
 
 // whenUnread does nothing: the next write will tell.
 func whenUnread(*os.File, func()) {}
