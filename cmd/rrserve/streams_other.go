@@ -8,6 +8,3 @@ import "os"
 func standardStreams() (in, out, errOut *os.File, err error) {
 	return os.Stdin, os.Stdout, os.Stderr, nil
 }
-
-// whenUnread does nothing: the next write will tell.
-func whenUnread(*os.File, func()) {}
