@@ -25,6 +25,9 @@ import (
 // brokerCommand is the subcommand by which the server starts its snapshot broker.
 const brokerCommand = "snapshot-broker"
 
+// codeSnapshot says that there is no tree to serve.
+const codeSnapshot = "E-SNAPSHOT"
+
 // snapshotCommand is the command of a configured root, nil if it has none.
 func snapshotCommand(name, path string, r *config.Root) *snapshot.Command {
 	if len(r.SnapshotCmd) == 0 {
@@ -85,8 +88,8 @@ func pullSnapshot(ctx context.Context, root *servedRoot, snapshots *snapshot.Cli
 	}
 	tree, release, err := openSnapshot(ctx, root, snapshots)
 	if err != nil {
-		io.WriteString(c.Stderr, "rrserve: no snapshot of the served directory, see the server's log [E-SNAPSHOT]\n")
-		return rsyncproto.Result{ExitStatus: rsyncproto.ExitFileSelect, Err: fmt.Errorf("no snapshot: %w", err)}
+		io.WriteString(c.Stderr, "rrserve: no snapshot of the served directory, see the server's log ["+codeSnapshot+"]\n")
+		return rsyncproto.Result{ExitStatus: rsyncproto.ExitFileSelect, Refused: codeSnapshot, Err: fmt.Errorf("no snapshot: %w", err)}
 	}
 	defer release()
 	defer tree.Close()
