@@ -27,6 +27,9 @@ type servedRoot struct {
 	snapshots *snapshot.Command
 }
 
+// directory is what the root is called after.
+func (r *servedRoot) directory() string { return r.path }
+
 // tree is the directory below which everything lies that is served of the root.
 func (r *servedRoot) tree() string {
 	if r.snapshots != nil {
@@ -134,16 +137,16 @@ func (a *access) outside() []string {
 	return names
 }
 
-// servedTrees are the directories of which --root and the configuration serve something.
-func (a *access) servedTrees() []string {
-	var trees []string
+// directories are those of --root and the configuration, as of tells them.
+func (a *access) directories(of func(*servedRoot) string) []string {
+	var all []string
 	if a.root != nil {
-		trees = append(trees, a.root.tree())
+		all = append(all, of(a.root))
 	}
 	for _, r := range a.roots {
-		trees = append(trees, r.tree())
+		all = append(all, of(r))
 	}
-	return trees
+	return all
 }
 
 // grant returns what a key may do that the client of this name has; "" is for a

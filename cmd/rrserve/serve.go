@@ -57,7 +57,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		}
 		defer metrics.Close()
 	}
-	sums, err := openSumCache(o, keys.roots(), log)
+	sums, err := openSumCache(o, append(keys.roots((*servedRoot).tree), keys.roots((*servedRoot).directory)...), log)
 	if err != nil {
 		ln.Close()
 		return err
@@ -105,7 +105,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	for _, k := range hostKeys {
 		log.Info("host key", "type", k.Type(), "fingerprint", k.Fingerprint(), "file", k.path)
 	}
-	log.Info("listening", "address", ln.Addr().String(), "root", strings.Join(keys.roots(), ":"), "keys", len(keys.Keys()))
+	log.Info("listening", "address", ln.Addr().String(), "root", strings.Join(keys.roots((*servedRoot).directory), ":"), "keys", len(keys.Keys()))
 	if o.logFormat == "json" {
 		log.Info("to be typed on the other machine", "command", command)
 	} else {

@@ -59,8 +59,8 @@ func startSnapshots(a *access, o *options) (*snapshot.Client, error) {
 		return new(snapshot.Client), nil
 	}
 	for _, c := range commands {
-		if _, err := checkRoot(c.Dir); err != nil {
-			return nil, fmt.Errorf("roots.%s: snapshot_dir %w", c.Root, err)
+		if err := checkSnapshots(c); err != nil {
+			return nil, err
 		}
 	}
 	program, err := os.Executable()
@@ -72,6 +72,17 @@ func startSnapshots(a *access, o *options) (*snapshot.Client, error) {
 		return nil, configError{err}
 	}
 	return c, nil
+}
+
+// checkSnapshots finds what a command will fail for.
+func checkSnapshots(c snapshot.Command) error {
+	if _, err := checkRoot(c.Dir); err != nil {
+		return fmt.Errorf("roots.%s: snapshot_dir %w", c.Root, err)
+	}
+	if err := c.Check(); err != nil {
+		return configf("roots.%s: snapshot_cmd: %w", c.Root, err)
+	}
+	return nil
 }
 
 func endSnapshots(c *snapshot.Client, log *slog.Logger) {

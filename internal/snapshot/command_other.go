@@ -7,7 +7,10 @@ import (
 	"log/slog"
 )
 
-var errNone = errors.New("snapshot_cmd: this binary runs no commands; one for a Unix system does, unless it was built with -tags nosnapshot")
+var errNone = errors.New("this binary runs no commands; one for a Unix system does, unless it was built with -tags nosnapshot")
+
+// Check fails in this binary.
+func (Command) Check() error { return errNone }
 
 // Start fails in this binary.
 func Start(string, []string, []Command) (*Client, error) { return nil, errNone }

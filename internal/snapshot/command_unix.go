@@ -16,15 +16,16 @@ import (
 	"time"
 )
 
+// Check finds out whether the program is there and can be executed.
+func (c Command) Check() error {
+	_, err := exec.LookPath(c.Args[0])
+	return err
+}
+
 // Start starts the broker as another process, with the rights that this one has at
 // the moment: program with args has to call [Serve] on its standard streams. It ends
 // when the Client is closed, or this process ends.
 func Start(program string, args []string, commands []Command) (*Client, error) {
-	for _, c := range commands {
-		if _, err := exec.LookPath(c.Args[0]); err != nil {
-			return nil, fmt.Errorf("roots.%s: snapshot_cmd: %w", c.Root, err)
-		}
-	}
 	list, err := json.Marshal(commands)
 	if err != nil {
 		return nil, err
