@@ -51,6 +51,25 @@ func (a *access) snapshotCommands() []snapshot.Command {
 	return all
 }
 
+// changedSnapshots names the commands that the broker was not started with, and does
+// not run.
+func changedSnapshots(began, now *config.Config) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(now.Roots)) {
+		c := snapshotCommand(name, now.Roots[name].Path, now.Roots[name])
+		if c == nil {
+			continue
+		}
+		if old := began.Roots[name]; old != nil {
+			if known := snapshotCommand(name, old.Path, old); known != nil && known.Equal(*c) {
+				continue
+			}
+		}
+		names = append(names, "roots."+name+".snapshot_cmd")
+	}
+	return names
+}
+
 // startSnapshots starts the broker, if there is a command for it. That must be
 // before the server gives up its privileges, which the broker keeps.
 func startSnapshots(a *access, o *options) (*snapshot.Client, error) {
