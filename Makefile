@@ -94,7 +94,7 @@ bench: go ## compare with OpenSSH + rrsync + rsync, same client, same tree
 .PHONY: lint
 lint: check ## check, shellcheck, and golangci-lint where it is installed
 	@command -v shellcheck >/dev/null || { echo "make lint: apt-get install shellcheck" >&2; exit 1; }
-	shellcheck .ci/run examples/pull/rrserve-pull packaging/*.sh $(wildcard test/*.sh) fuzz/run.sh
+	shellcheck .ci/run examples/pull/rrserve-pull examples/snapshot/*.sh packaging/*.sh $(wildcard test/*.sh) fuzz/run.sh
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "make lint: golangci-lint is not installed; its import rules are in make test too"; fi
 
 # The image holds what lies in bin/image; nothing is compiled or run while it

@@ -44,6 +44,10 @@
 //
 //	FuzzTrialPull       its side of a pull, before the client reads it
 //
+// What the snapshot broker reads, from a server that was taken over:
+//
+//	FuzzBroker          requests for snapshots
+//
 // Whole sessions:
 //
 //	FuzzSession         a command line and a stream

@@ -35,6 +35,8 @@ security "$dir/rrserve.service"
 cat packaging/systemd/read-all.conf >>"$dir/rrserve.service" # as the drop-in does
 verify "$dir/rrserve.service"
 security "$dir/rrserve.service"
+sed 's|^ExecStart=.*|ExecStart=/bin/true|' packaging/systemd/rrserve.service | cat - packaging/systemd/snapshot.conf >"$dir/snapshot.service"
+verify "$dir/snapshot.service"
 grep -q '^ExecReload=+/bin/kill -HUP ' packaging/systemd/rrserve.service
 grep -q '^AmbientCapabilities=CAP_DAC_READ_SEARCH$' "$dir/rrserve.service"
 echo "ok: the units are well formed"

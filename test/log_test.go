@@ -151,9 +151,13 @@ func TestRefusalCodes(t *testing.T) {
 	check(t, rrtest.NewKey(key))
 	check(t, os.Mkdir(dir+"/keys", 0o755))
 	check(t, os.Rename(key+".pub", dir+"/keys/early.pub"))
+	frozen := filepath.Join(dir, "frozen")
+	check(t, rrtest.NewKey(frozen))
+	check(t, os.Rename(frozen+".pub", dir+"/keys/frozen.pub"))
 	now := time.Now()
 	hours := now.Add(2*time.Hour).Format("15:04") + "-" + now.Add(3*time.Hour).Format("15:04")
-	check(t, os.WriteFile(dir+"/toml", []byte("[clients.early]\nhours = [\""+hours+"\"]\n"), 0o600))
+	check(t, os.WriteFile(dir+"/toml", []byte("[clients.early]\nhours = [\""+hours+"\"]\n[clients.frozen]\nroot = \"frozen\"\n"+
+		"[roots.frozen]\npath = \""+dir+"\"\nsnapshot_cmd = [\"/bin/false\"]\nsnapshot_dir = \""+dir+"/keys\"\n"), 0o600))
 	s := rrtest.Rrserve(t, src, rrtest.WithArgs("--keys-dir", dir+"/keys", "--config", dir+"/toml"))
 	early := s.WithKey(t, key)
 	for _, tt := range []struct {
@@ -168,6 +172,7 @@ func TestRefusalCodes(t *testing.T) {
 		{s, []string{"rsync --server --sender -logDtpre.iLsfxCIvu . $(date)"}, 1, "E-QUOTE"},
 		{s, []string{"rsync --server --sender -logDtpre.iLsfxCIvu . " + strings.Repeat("a ", 1001)}, 1, "E-LIMIT"},
 		{early, []string{"rsync --server --sender -logDtpre.iLsfxCIvu . ."}, 5, "E-HOURS"},
+		{s.WithKey(t, frozen), []string{"rsync --server --sender -logDtpre.iLsfxCIvu . ."}, 3, "E-SNAPSHOT"},
 		{s, nil, 1, "E-SHELL"},
 	} {
 		res := rrtest.Client{Server: tt.server}.SSH(t, "ssh", append([]string{"-T", rrtest.Host}, tt.command...)...)

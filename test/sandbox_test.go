@@ -62,7 +62,7 @@ func TestSystemCalls(t *testing.T) {
 		t.Fatal(res)
 	}
 	s.Stop()
-	seen := tracedHarmless(t, trace)
+	seen := tracedHarmless(t, trace, "msg=listening")
 	for _, name := range []string{"accept4", "setsockopt", "openat2", "statx", "getdents64", "read", "write"} {
 		if seen[name] == 0 {
 			t.Errorf("no %s: was the server traced at all? %v", name, seen)
@@ -74,15 +74,16 @@ func TestSystemCalls(t *testing.T) {
 	t.Logf("calls: %v", seen)
 }
 
-// tracedHarmless counts the calls of a server that serves. All must be harmless.
-func tracedHarmless(t *testing.T, trace string) (seen map[string]int) {
+// tracedHarmless counts the calls behind the line that holds begin, of a server that
+// serves from there on. All must be harmless.
+func tracedHarmless(t *testing.T, trace, begin string) (seen map[string]int) {
 	t.Helper()
 	names := map[string]string{ // of calls that are newer than some straces
 		fmt.Sprintf("syscall_%#x", unix.SYS_GETXATTRAT):  "getxattrat",
 		fmt.Sprintf("syscall_%#x", unix.SYS_LISTXATTRAT): "listxattrat",
 	}
 	seen = map[string]int{}
-	for _, line := range tracedCalls(t, trace) {
+	for _, line := range tracedCalls(t, trace, begin) {
 		m := straceCall.FindStringSubmatch(line)
 		if m == nil {
 			continue
@@ -108,20 +109,20 @@ func tracedHarmless(t *testing.T, trace string) (seen map[string]int) {
 	return seen
 }
 
-// tracedCalls returns the lines after the one by which the server says that it
-// listens, up to its end.
-func tracedCalls(t *testing.T, trace string) []string {
+// tracedCalls returns the lines after the one that holds begin, up to the server's
+// end.
+func tracedCalls(t *testing.T, trace, begin string) []string {
 	t.Helper()
 	for deadline := time.Now().Add(rrtest.StartTimeout); ; time.Sleep(20 * time.Millisecond) {
 		data, err := os.ReadFile(trace)
 		check(t, err)
 		// The tracer writes on after the server has ended.
-		_, rest, found := strings.Cut(string(data), "msg=listening")
+		_, rest, found := strings.Cut(string(data), begin)
 		if found && strings.Contains(rest, "exit_group(") {
 			return strings.Split(rest, "\n")[1:]
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("no whole trace after %d bytes: listening %v", len(data), found)
+			t.Fatalf("no whole trace after %d bytes: %s %v", len(data), begin, found)
 		}
 	}
 }

@@ -162,3 +162,46 @@ func TestChangingRoot(t *testing.T) {
 		rrtest.Compare(t, dir+"/"+day, dst, rrtest.Aspects{})
 	}
 }
+
+// TestRootChangesWithin flips such a root while a pull goes on, which arrives as the
+// snapshot that it began with: the root is looked up once.
+func TestRootChangesWithin(t *testing.T) {
+	dir := rrtest.TempDir(t)
+	for n, day := range []string{"monday", "tuesday"} {
+		tr := rrtest.NewTree(t, dir+"/"+day)
+		for i := range 16 {
+			tr.File(fmt.Sprintf("sub%02d/file", i), rrtest.Noise(uint64(100*n+i), 300_000))
+		}
+		tr.Done()
+	}
+	current := dir + "/current"
+	for _, serve := range []func(testing.TB, string, ...rrtest.Option) *rrtest.Server{rrtest.UnderTest, rrtest.Forced} {
+		os.Remove(current)
+		check(t, os.Symlink("monday", current))
+		s := serve(t, current)
+		dst := rrtest.TempDir(t)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if res := rrtest.Run(t, s, dst, "-a", "--bwlimit=3m", "rr:"); res.Code != 0 {
+				t.Error(res)
+			}
+		}()
+		for begun := false; !begun; time.Sleep(time.Millisecond) {
+			select {
+			case <-done:
+				t.Fatal("the pull ended before the first file was there")
+			default:
+				_, err := os.Stat(dst + "/sub00/file")
+				begun = err == nil
+			}
+		}
+		check(t, os.Remove(current))
+		check(t, os.Symlink("tuesday", current))
+		if _, err := os.Stat(dst + "/sub15/file"); err == nil {
+			t.Error("the pull had ended before the root was changed")
+		}
+		<-done
+		rrtest.Compare(t, dir+"/monday", dst, rrtest.Aspects{})
+	}
+}

@@ -12,6 +12,7 @@ import (
 
 	"rrserve/internal/config"
 	"rrserve/internal/rrsync"
+	"rrserve/internal/snapshot"
 	"rrserve/internal/sshsrv"
 )
 
@@ -21,6 +22,20 @@ type servedRoot struct {
 	path       string // absolute
 	mungeLinks bool
 	absolute   bool // clients may put path before names
+	// snapshots makes the trees of sessions, which lie below its Dir; nil: path
+	// itself is served.
+	snapshots *snapshot.Command
+}
+
+// directory is what the root is called after.
+func (r *servedRoot) directory() string { return r.path }
+
+// tree is the directory below which everything lies that is served of the root.
+func (r *servedRoot) tree() string {
+	if r.snapshots != nil {
+		return r.snapshots.Dir
+	}
+	return r.path
 }
 
 // alias is the name that clients may give to the root beside "/".
@@ -88,7 +103,12 @@ func tryAccess(trees []string, o *options, file *config.Config) (a *access, miss
 		if err != nil {
 			missing = append(missing, fmt.Errorf("roots.%s: %w", name, err))
 		}
-		a.roots[name] = &servedRoot{name: moduleName("/" + name), path: path, mungeLinks: r.MungeLinks, absolute: r.Absolute}
+		root := &servedRoot{
+			name: moduleName("/" + name), path: path, mungeLinks: r.MungeLinks, absolute: r.Absolute, snapshots: snapshotCommand(name, path, r),
+		}
+		if a.roots[name] = root; a.root != nil && a.root.path == path {
+			a.root.snapshots = root.snapshots // whatever names a directory
+		}
 	}
 	return a, missing
 }
@@ -106,27 +126,27 @@ func (a *access) checkRoot(dir string) (string, error) {
 // outside are the settings whose directories the sandbox keeps out of reach.
 func (a *access) outside() []string {
 	var names []string
-	if a.root != nil && !a.reaches(a.root.path) {
+	if a.root != nil && !a.reaches(a.root.tree()) {
 		names = append(names, "root")
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.roots)) {
-		if !a.reaches(a.roots[name].path) {
+		if !a.reaches(a.roots[name].tree()) {
 			names = append(names, "roots."+name)
 		}
 	}
 	return names
 }
 
-// paths are the directories of --root and the configuration.
-func (a *access) paths() []string {
-	var paths []string
+// directories are those of --root and the configuration, as of tells them.
+func (a *access) directories(of func(*servedRoot) string) []string {
+	var all []string
 	if a.root != nil {
-		paths = append(paths, a.root.path)
+		all = append(all, of(a.root))
 	}
 	for _, r := range a.roots {
-		paths = append(paths, r.path)
+		all = append(all, of(r))
 	}
-	return paths
+	return all
 }
 
 // grant returns what a key may do that the client of this name has; "" is for a
@@ -156,19 +176,19 @@ func (a *access) grant(client string, key sshsrv.AuthorizedKey) (*grant, error) 
 	switch {
 	case g.root == nil:
 		return nil, errors.New(`no directory for it: neither --root, nor a root for its client, nor command="rrsync -ro DIR"`)
-	case !a.reaches(g.root.path):
-		return nil, fmt.Errorf("%s %w", g.root.path, errOutside)
+	case !a.reaches(g.root.tree()):
+		return nil, fmt.Errorf("%s %w", g.root.tree(), errOutside)
 	}
 	return g, nil
 }
 
 // forced is the root of a forced command. The directory of a configured root has
-// that root's name.
+// that root's name and is served by its snapshots.
 func (a *access) forced(r rrsync.Restriction) *servedRoot {
 	root := &servedRoot{name: moduleName(r.Dir), path: r.Dir, mungeLinks: r.MungeLinks, absolute: r.Absolute}
 	for _, known := range a.roots {
 		if known.path == r.Dir {
-			root.name = known.name
+			root.name, root.snapshots = known.name, known.snapshots
 		}
 	}
 	return root

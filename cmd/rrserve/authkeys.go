@@ -304,15 +304,15 @@ func (k *keyring) hold(dirs []string) {
 	}
 }
 
-// roots are the directories that keys may be given: those of the configuration,
-// whether a key has them or not, and those of the keys.
-func (k *keyring) roots() []string {
-	paths := k.access.Load().paths()
+// roots are the directories that keys may be given, as of tells them: those of the
+// configuration, whether a key has them or not, and those of the keys.
+func (k *keyring) roots(of func(*servedRoot) string) []string {
+	all := k.access.Load().directories(of)
 	for _, key := range k.Keys() {
-		paths = append(paths, key.Grant.(*grant).root.path)
+		all = append(all, of(key.Grant.(*grant).root))
 	}
-	slices.Sort(paths)
-	return slices.Compact(paths)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // confined is told what the sandbox lets be read. A key that is given another

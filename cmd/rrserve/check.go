@@ -122,10 +122,15 @@ func (r *report) check(ctx context.Context, o *options, p *trialPull, variables 
 	known := r.hostKeys(o, quiet)
 	ring := newKeyring(o, access, quiet)
 	keys := r.keys(ring, access)
-	roots := slices.DeleteFunc(ring.roots(), func(root string) bool {
+	roots := slices.DeleteFunc(ring.roots((*servedRoot).directory), func(root string) bool {
 		_, err := checkRoot(root)
 		return err != nil // which is among the missing
 	})
+	for _, c := range access.snapshotCommands() {
+		if err := checkSnapshots(c); err != nil {
+			missing = append(missing, err)
+		}
+	}
 	if err := p.load(); err != nil {
 		return err
 	}

@@ -45,6 +45,9 @@ func (k *listedKey) whatItSees(a *access) string {
 	case g.limits.Root != "":
 		by = fmt.Sprintf("roots.%s, of clients.%s", g.limits.Root, g.client)
 	}
+	if g.root.snapshots != nil {
+		return fmt.Sprintf("sees snapshots of %s (%s)", g.root.path, by)
+	}
 	return fmt.Sprintf("sees %s (%s)", g.root.path, by)
 }
 

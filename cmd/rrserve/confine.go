@@ -39,7 +39,7 @@ func (o *options) strict() bool {
 // confine gives up what the process does not need any more, now that it listens
 // and has read its keys, and then tries to break out.
 func confine(o *options, keys *keyring, sums *sumcache.Cache, log *slog.Logger) (holding []string, err error) {
-	roots := keys.roots() // while all files of keys are within reach
+	roots := keys.roots((*servedRoot).tree) // while all files of keys are within reach
 	if err := dropPrivileges(o, log); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,10 @@
 // SSH.
 //
 //	rrserve --root DIR --authorized-key key.pub
+//
+// or, as the forced command of a key of sshd, one session of it:
+//
+//	rrserve -ro DIR
 package main
 
 import (
@@ -15,6 +19,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"rrserve/internal/rrsync"
 )
 
 // Exit codes of the process; they are part of the interface.
@@ -38,7 +44,12 @@ func (e configError) Unwrap() error { return e.error }
 func usagef(format string, args ...any) error  { return usageError{fmt.Errorf(format, args...)} }
 func configf(format string, args ...any) error { return configError{fmt.Errorf(format, args...)} }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	if args := os.Args[1:]; rrsync.IsCall(args) {
+		os.Exit(runForced(args))
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // run is main with its surroundings as arguments.
 func run(args []string, stdout, stderr io.Writer) int {
@@ -80,6 +91,9 @@ RRSERVE_MAX_SESSIONS; a flag wins over the environment. Flags that may be
 repeated take one value per line there. RRSERVE_AUTHORIZED_KEYS holds further
 keys themselves, in the format of authorized_keys.
 
+Behind an existing sshd, command="rrserve -ro DIR" before a key in its
+authorized_keys serves DIR to that key.
+
 Exit codes: 0 stopped, 1 failed, 2 wrong command line, 78 bad configuration.`,
 		Example: `  rrserve --root /srv/data --authorized-key ~/backup.pub
   rsync -azh --stats -e 'ssh -p 2222' rrserve@main:* /path/to/backup/`,
@@ -95,7 +109,7 @@ Exit codes: 0 stopped, 1 failed, 2 wrong command line, 78 bad configuration.`,
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	o.register(cmd.Flags())
-	cmd.AddCommand(newCheckCommand(), newExplainCommand(), newHealthcheckCommand(), newOptionsCommand(), newStatusCommand(), newCheckSandboxCommand(), newVersionCommand())
+	cmd.AddCommand(newCheckCommand(), newExplainCommand(), newHealthcheckCommand(), newOptionsCommand(), newStatusCommand(), newCheckSandboxCommand(), newSnapshotBrokerCommand(), newVersionCommand())
 	return cmd
 }
 

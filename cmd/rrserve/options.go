@@ -82,6 +82,11 @@ func (o *options) register(f *pflag.FlagSet) {
 	o.registerConfinement(f)
 	o.registerMetrics(f)
 	f.StringVar(&o.auditLog, "audit-log", "", "write a line for each file that is sent to this `FILE`, or to standard output (-)")
+	o.registerLog(f)
+}
+
+// registerLog registers the flags that the snapshot broker has too.
+func (o *options) registerLog(f *pflag.FlagSet) {
 	f.StringVar(&o.logFormat, "log-format", "text", "log in this `FORMAT`: text or json")
 	f.StringVar(&o.logLevel, "log-level", "info", "log from this `LEVEL` on: debug, info, warn or error")
 }
@@ -272,6 +277,10 @@ func (o *options) check() error {
 	if err := o.checkConfinement(); err != nil {
 		return err
 	}
+	return o.checkLog()
+}
+
+func (o *options) checkLog() error {
 	if o.logFormat != "text" && o.logFormat != "json" {
 		return usagef("--log-format %q: allowed are text and json", o.logFormat)
 	}

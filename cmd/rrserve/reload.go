@@ -114,6 +114,7 @@ func (r *reloader) reload() {
 	}
 	r.log.Info("the configuration was read again", "file", o.config, "changed", strings.Join(changes(old, o), " "), "keys", len(r.keys.Keys()))
 	waiting := slices.DeleteFunc(changedFlags(r.began, o), func(name string) bool { return !slices.Contains(fixed, name) })
+	waiting = append(waiting, changedSnapshots(r.began.file, o.file)...)
 	if waiting = append(waiting, r.keys.access.Load().outside()...); len(waiting) > 0 {
 		r.log.Warn("this takes a restart", "settings", strings.Join(waiting, " "))
 	}

@@ -57,7 +57,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		}
 		defer metrics.Close()
 	}
-	sums, err := openSumCache(o, keys.roots(), log)
+	sums, err := openSumCache(o, append(keys.roots((*servedRoot).tree), keys.roots((*servedRoot).directory)...), log)
 	if err != nil {
 		ln.Close()
 		return err
@@ -69,11 +69,17 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		ln.Close()
 		return err
 	}
+	snapshots, err := startSnapshots(access, o)
+	if err != nil {
+		ln.Close()
+		return err
+	}
+	defer endSnapshots(snapshots, log)
 	command := clientCommand(ln.Addr().(*net.TCPAddr), hostname())
 	srv, err := sshsrv.New(sshsrv.Config{
 		HostKeys:       serverKeys(hostKeys),
 		AuthorizedKeys: keys.Keys,
-		Handler:        newHandler(&live, board, sums, audit, log),
+		Handler:        newHandler(&live, snapshots, board, sums, audit, log),
 		ShellAnswer:    "rrserve: there is no shell here, only files for rsync, read-only; try: " + command,
 		AckNow:         ackNow,
 		Log:            log,
@@ -99,7 +105,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	for _, k := range hostKeys {
 		log.Info("host key", "type", k.Type(), "fingerprint", k.Fingerprint(), "file", k.path)
 	}
-	log.Info("listening", "address", ln.Addr().String(), "root", strings.Join(keys.roots(), ":"), "keys", len(keys.Keys()))
+	log.Info("listening", "address", ln.Addr().String(), "root", strings.Join(keys.roots((*servedRoot).directory), ":"), "keys", len(keys.Keys()))
 	if o.logFormat == "json" {
 		log.Info("to be typed on the other machine", "command", command)
 	} else {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"rrserve/internal/jail"
 	"rrserve/internal/rsyncproto"
+	"rrserve/internal/snapshot"
 	"rrserve/internal/sshsrv"
 	"rrserve/internal/status"
 	"rrserve/internal/sumcache"
@@ -31,10 +33,9 @@ const maxFetched = 1024
 
 // newHandler returns what runs for each command: one pull from the tree that the
 // key was given, or the answer to a probe.
-func newHandler(live *atomic.Pointer[options], board *status.Board, sums *sumcache.Cache, audit *auditLog, log *slog.Logger) sshsrv.Handler {
+func newHandler(live *atomic.Pointer[options], snapshots *snapshot.Client, board *status.Board, sums *sumcache.Cache, audit *auditLog, log *slog.Logger) sshsrv.Handler {
 	users, groups := newIDFile("/etc/passwd"), newIDFile("/etc/group")
 	base := rsyncproto.Config{
-		NoXattrs:  jail.Xattrs == 0,
 		SumMemory: rsyncproto.NewSumMemory(sumMemory),
 		Fetches:   rsyncproto.NewFetchLimit(maxFetched),
 	}
@@ -55,6 +56,7 @@ func newHandler(live *atomic.Pointer[options], board *status.Board, sums *sumcac
 		c := base
 		o := live.Load()
 		c.Probes, c.Idle = !o.noProbes, o.idleTimeout
+		c.Command, c.Stdin, c.Stdout, c.Stderr, c.Abort = x.Command, x.Stdin, x.Stdout, x.Stderr, x.Abort
 		c.UserName, c.GroupName = users.Names(), groups.Names()
 		c.BWLimit = g.limits.BWLimit.KiB()
 		c.SumDiffers = reportDiffering(log, x, g.root.path)
@@ -62,7 +64,7 @@ func newHandler(live *atomic.Pointer[options], board *status.Board, sums *sumcac
 		res := watched(board, g, x, log, func(p *rsyncproto.Progress) rsyncproto.Result {
 			c.Progress = p
 			defer audit.attend(&c, x, g)()
-			return pull(ctx, g.root.path, c, x)
+			return pull(ctx, g.root, snapshots, c)
 		})
 		record(log, x, g, res, time.Since(began))
 		return res.ExitStatus
@@ -128,18 +130,24 @@ func moduleName(root string) string {
 }
 
 // pull serves one command. The root is opened anew for it, so that a root that
-// is a link to the newest snapshot may change between pulls and never within.
-func pull(ctx context.Context, root string, c rsyncproto.Config, x *sshsrv.Exec) rsyncproto.Result {
-	tree, err := openTree(root)
+// is a link to the newest snapshot may change between pulls and never within. Where
+// a command makes snapshots, nothing else is served.
+func pull(ctx context.Context, root *servedRoot, snapshots *snapshot.Client, c rsyncproto.Config) rsyncproto.Result {
+	if root.snapshots != nil {
+		return pullSnapshot(ctx, root, snapshots, c)
+	}
+	tree, err := openTree(root.path)
 	if err != nil {
-		x.Stderr.Write([]byte("rrserve: the served directory cannot be opened, see the server's log\n"))
+		io.WriteString(c.Stderr, "rrserve: the served directory cannot be opened, see the server's log\n")
 		return rsyncproto.Result{ExitStatus: rsyncproto.ExitFileSelect, Err: err}
 	}
 	defer tree.Close()
-	c.Command = x.Command
-	c.FS, c.NoBtimes = viewOf(tree), !tree.Btimes()
-	c.Stdin, c.Stdout, c.Stderr = x.Stdin, x.Stdout, x.Stderr
-	c.Abort = x.Abort
+	return serveTree(ctx, tree, c)
+}
+
+// serveTree runs the engine on a tree that is open.
+func serveTree(ctx context.Context, tree *jail.Root, c rsyncproto.Config) rsyncproto.Result {
+	c.FS, c.NoXattrs, c.NoBtimes = viewOf(tree), jail.Xattrs == 0, !tree.Btimes()
 	return rsyncproto.Serve(ctx, c)
 }
 

@@ -21,6 +21,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -34,6 +35,10 @@ const MaxFile = 1 << 20
 // and a column of the status page.
 const maxClientName = 64
 
+// maxSnapshotTime bounds snapshot_share and snapshot_timeout. A server that stops
+// waits for the latter.
+const maxSnapshotTime = time.Hour
+
 // Config is the content of a file.
 type Config struct {
 	Settings
@@ -46,6 +51,12 @@ type Root struct {
 	Path       string `toml:"path"`        // absolute
 	MungeLinks bool   `toml:"munge_links"` // send link targets without rsync's munge prefix
 	Absolute   bool   `toml:"absolute"`    // names of clients may begin with Path
+
+	// A command that makes the tree of a session, for which see package snapshot.
+	SnapshotCmd     []string `toml:"snapshot_cmd"`     // program and arguments; none: Path itself is served
+	SnapshotDir     string   `toml:"snapshot_dir"`     // absolute and clean; what the command prints lies below it
+	SnapshotShare   Duration `toml:"snapshot_share"`   // sessions that begin within it share a snapshot; 0: the default
+	SnapshotTimeout Duration `toml:"snapshot_timeout"` // for the path to appear, and for the clean-up; 0: the default
 }
 
 // Client is what the keys of one client may do, and when. The zero value limits
@@ -130,6 +141,21 @@ func (c *Config) check() error {
 func (r *Root) check() error {
 	if !path.IsAbs(r.Path) {
 		return fmt.Errorf("path %q; allowed is an absolute path", r.Path)
+	}
+	if len(r.SnapshotCmd) == 0 {
+		if r.SnapshotDir != "" || r.SnapshotShare != 0 || r.SnapshotTimeout != 0 {
+			return errors.New("snapshot_cmd is missing: the program that makes snapshots, with its arguments")
+		}
+		return nil
+	}
+	if !path.IsAbs(r.SnapshotCmd[0]) {
+		return fmt.Errorf("snapshot_cmd %q; allowed is a program with an absolute path", r.SnapshotCmd[0])
+	}
+	if !path.IsAbs(r.SnapshotDir) || r.SnapshotDir != path.Clean(r.SnapshotDir) || r.SnapshotDir == "/" {
+		return fmt.Errorf("snapshot_dir %q; allowed is an absolute, clean path: the directory in which snapshots lie", r.SnapshotDir)
+	}
+	if max(r.SnapshotShare, r.SnapshotTimeout) > Duration(maxSnapshotTime) {
+		return fmt.Errorf("snapshot_share and snapshot_timeout; allowed is up to %v", maxSnapshotTime)
 	}
 	return nil
 }

@@ -19,6 +19,9 @@ no_probes = true
 [roots.photos]
 path = "/srv/photos"
 munge_links = true
+snapshot_cmd = ["/usr/local/sbin/snap", "-v"]
+snapshot_dir = "/srv/.snapshots"
+snapshot_share = "30s"
 
 [clients.pi]
 root = "photos"
@@ -42,7 +45,10 @@ func TestParse(t *testing.T) {
 	if diff := cmp.Diff(want, c.Clients["pi"], cmp.AllowUnexported(Hours{}), cmpopts.IgnoreUnexported(Client{})); diff != "" {
 		t.Errorf("client (-want +got):\n%s", diff)
 	}
-	root := &Root{Path: "/srv/photos", MungeLinks: true}
+	root := &Root{
+		Path: "/srv/photos", MungeLinks: true,
+		SnapshotCmd: []string{"/usr/local/sbin/snap", "-v"}, SnapshotDir: "/srv/.snapshots", SnapshotShare: Duration(30 * time.Second),
+	}
 	if diff := cmp.Diff(root, c.Roots["photos"]); diff != "" {
 		t.Errorf("root (-want +got):\n%s", diff)
 	}
@@ -71,6 +77,11 @@ func TestErrors(t *testing.T) {
 		{"[clients.pi]\nfrom = [\"home\"]\n", `f: clients.pi: from: "home" is not an address; host names are not looked up`},
 		{"[clients.\"a/b\"]\n", "f: clients.a/b: not a name; allowed are up to 64 printable characters without a slash"},
 		{"[roots.a]\npath = \"a\"\n", `f: roots.a: path "a"; allowed is an absolute path`},
+		{"[roots.a]\npath = \"/a\"\nsnapshot_cmd = [\"snap\"]\n", `f: roots.a: snapshot_cmd "snap"; allowed is a program with an absolute path`},
+		{"[roots.a]\npath = \"/a\"\nsnapshot_cmd = [\"/snap\"]\n", `f: roots.a: snapshot_dir ""; allowed is an absolute, clean path`},
+		{"[roots.a]\npath = \"/a\"\nsnapshot_cmd = [\"/snap\"]\nsnapshot_dir = \"/\"\n", `f: roots.a: snapshot_dir "/"; allowed is an absolute, clean path`},
+		{"[roots.a]\npath = \"/a\"\nsnapshot_cmd = [\"/snap\"]\nsnapshot_dir = \"/s\"\nsnapshot_share = \"2h\"\n", "f: roots.a: snapshot_share and snapshot_timeout; allowed is up to 1h0m0s"},
+		{"[roots.a]\npath = \"/a\"\nsnapshot_dir = \"/s\"\n", "f: roots.a: snapshot_cmd is missing"},
 		{strings.Repeat("#", MaxFile+1), "f: larger than 1048576 bytes"},
 	} {
 		_, err := Parse("f", []byte(tt.text))

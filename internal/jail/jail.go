@@ -39,6 +39,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/afero"
@@ -78,6 +79,8 @@ type backend interface {
 	open(name string, flag int) (handle, os.FileInfo, error)
 	stat(name string, follow bool) (os.FileInfo, error)
 	readlink(name string) (string, error)
+	// below pins the directory name, of which path and alias are absolute paths.
+	below(name, path, alias string) (backend, error)
 	Close() error
 }
 
@@ -116,6 +119,24 @@ func OpenWith(dir string, kind Backend) (*Root, error) {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
 	return &Root{backend: b, kind: OSRoot}, nil
+}
+
+// OpenBelow pins the directory name, which is found beneath the directory dir as a
+// Root finds its names: whatever lies on the way, it does not lead out of dir. To
+// links in the tree with an absolute path, alias names the tree too: it is a copy of
+// what lies there.
+func OpenBelow(dir, name, alias string, kind Backend) (*Root, error) {
+	parent, err := OpenWith(dir, kind)
+	if err != nil {
+		return nil, err
+	}
+	defer parent.Close()
+	path := filepath.Join(dir, name)
+	b, err := parent.backend.below(relative(name), path, alias)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return &Root{backend: b, kind: parent.kind}, nil
 }
 
 // Backend returns the backend in use, Openat2 or OSRoot.

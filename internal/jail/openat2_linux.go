@@ -93,6 +93,16 @@ func openBeneath(dir string) (backend, error) {
 	return b, nil
 }
 
+func (b *beneath) below(name, path, alias string) (backend, error) {
+	fd, err := b.resolve(name, pathFlags|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	sub := &beneath{descriptor: descriptor{fd: fd}}
+	sub.paths = append(newPrefixes(path, sub.isDir), directory(alias))
+	return sub, nil
+}
+
 // resolve opens name beneath the directory.
 func (b *beneath) resolve(name string, flags uint64) (int, error) {
 	fd, err := b.openat2(name, flags, resolve)

@@ -36,6 +36,20 @@ func (b *osRoot) isDir(path string) bool {
 	return err == nil && err2 == nil && os.SameFile(here, there)
 }
 
+func (b *osRoot) below(name, path, alias string) (sub backend, err error) {
+	err = b.through(name, true, func(name string) error {
+		root, err := b.root.OpenRoot(name)
+		if err != nil {
+			return wrapOSRoot(err)
+		}
+		below := &osRoot{root: root}
+		below.paths = append(newPrefixes(path, below.isDir), directory(alias))
+		sub = below
+		return nil
+	})
+	return sub, err
+}
+
 func (b *osRoot) Close() error { return b.root.Close() }
 
 // through calls f with name, and where that leads out, with the name that

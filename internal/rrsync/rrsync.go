@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"rrserve/internal/rsyncproto/argv"
@@ -38,7 +39,7 @@ func ParseCommand(command string) (Restriction, error) {
 	for _, w := range words[1:] {
 		args = append(args, w.String())
 	}
-	return ParseArgs(args)
+	return ParseArgs(args, "")
 }
 
 func isProgram(word string) bool {
@@ -49,8 +50,15 @@ func isProgram(word string) bool {
 // Options are the words of rrsync's command line beside DIR.
 var Options = []string{"-ro", "-wo", "-munge", "-absolute", "-no-del", "-no-lock", "-no-overwrite"}
 
-// ParseArgs reads what stands behind the program's name.
-func ParseArgs(args []string) (r Restriction, err error) {
+// IsCall reports whether what stands behind the program's name is a command line
+// of rrsync: it begins with one of its words, or with an absolute DIR.
+func IsCall(args []string) bool {
+	return len(args) > 0 && (slices.Contains(Options, args[0]) || path.IsAbs(args[0]))
+}
+
+// ParseArgs reads what stands behind the program's name. A DIR that does not
+// begin with a slash lies in home, an absolute path; if that is "", it is an error.
+func ParseArgs(args []string, home string) (r Restriction, err error) {
 	readOnly := false
 	for _, arg := range args {
 		switch {
@@ -68,10 +76,12 @@ func ParseArgs(args []string) (r Restriction, err error) {
 			return r, fmt.Errorf("option %q is none of %s", arg, strings.Join(Options, ", "))
 		case r.Dir != "":
 			return r, fmt.Errorf("two directories, %q and %q; allowed is one", r.Dir, arg)
-		case !path.IsAbs(arg):
+		case !path.IsAbs(arg) && home == "":
 			return r, fmt.Errorf("directory %q must begin with a slash: there is no home directory that it could lie in", arg)
 		default:
-			r.Dir = path.Clean(arg)
+			if r.Dir = path.Clean(arg); !path.IsAbs(arg) {
+				r.Dir = path.Join(home, arg)
+			}
 		}
 	}
 	switch {

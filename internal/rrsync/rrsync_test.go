@@ -1,6 +1,9 @@
 package rrsync
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestParseCommand(t *testing.T) {
 	for _, tt := range []struct {
@@ -35,6 +38,37 @@ func TestParseCommand(t *testing.T) {
 			t.Errorf("%s: %+v, %v, want %+v", tt.command, got, err, tt.want)
 		case tt.err != "" && (err == nil || err.Error() != tt.err):
 			t.Errorf("%s: error %v, want %s", tt.command, err, tt.err)
+		}
+	}
+}
+
+func TestParseArgs(t *testing.T) {
+	for _, tt := range []struct {
+		args string
+		call bool
+		dir  string
+		err  string
+	}{
+		{"-ro /srv", true, "/srv", ""},
+		{"-munge -ro backup/", true, "/home/pi/backup", ""},
+		{"-ro .", true, "/home/pi", ""},
+		{"/srv -ro", true, "/srv", ""},
+		{"/srv", true, "", "without -ro the client could write, and rrserve is read-only; add -ro"},
+		{"-wo /srv", true, "", "-wo: rrserve is read-only"},
+		{"--root /srv", false, "", `option "--root" is none of -ro, -wo, -munge, -absolute, -no-del, -no-lock, -no-overwrite`},
+		{"version", false, "", "without -ro the client could write, and rrserve is read-only; add -ro"},
+		{"", false, "", "no directory; allowed is -ro DIR"},
+	} {
+		args := strings.Fields(tt.args)
+		if got := IsCall(args); got != tt.call {
+			t.Errorf("%q: a call: %v", tt.args, got)
+		}
+		r, err := ParseArgs(args, "/home/pi")
+		switch {
+		case tt.err == "" && (err != nil || r.Dir != tt.dir):
+			t.Errorf("%q: %+v, %v, want %s", tt.args, r, err, tt.dir)
+		case tt.err != "" && (err == nil || err.Error() != tt.err):
+			t.Errorf("%q: error %v, want %s", tt.args, err, tt.err)
 		}
 	}
 }

@@ -12,8 +12,9 @@ import (
 	"testing"
 )
 
-// EnvServer selects the server under test: "rrserve" (the default), or "sshd",
-// which compares the reference with itself and so tests the tests.
+// EnvServer selects the server under test: "rrserve" (the default); "forced",
+// rrserve as the forced command of an sshd; or "sshd", which compares the
+// reference with itself and so tests the tests.
 const EnvServer = "RRTEST_SERVER"
 
 // EnvBinary names a finished rrserve binary to test in place of one built from
@@ -26,10 +27,12 @@ func UnderTest(t testing.TB, root string, opts ...Option) *Server {
 	switch name := os.Getenv(EnvServer); name {
 	case "", "rrserve":
 		return Rrserve(t, root, opts...)
+	case "forced":
+		return Forced(t, root, opts...)
 	case "sshd":
 		return Sshd(t, root, opts...)
 	default:
-		t.Fatalf("%s=%s: neither rrserve nor sshd", EnvServer, name)
+		t.Fatalf("%s=%s: none of rrserve, forced and sshd", EnvServer, name)
 		return nil
 	}
 }

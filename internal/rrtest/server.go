@@ -47,6 +47,7 @@ type config struct {
 	uid    int      // user to serve as, when uid is not -1
 	args   []string // further rrserve flags
 	rrsync bool     // confine the sshd reference with rrsync -ro
+	forced bool     // sshd runs rrserve -ro
 	binary string   // rrserve binary
 	under  []string // command that runs rrserve
 }
@@ -55,7 +56,8 @@ type config struct {
 // supplementary groups. Only root can do that.
 func AsUser(id int) Option { return func(c *config) { c.uid = id } }
 
-// WithArgs appends flags to the rrserve command line.
+// WithArgs appends flags to the rrserve command line; to that of [Forced], words
+// of rrsync.
 func WithArgs(args ...string) Option {
 	return func(c *config) { c.args = append(c.args, args...) }
 }

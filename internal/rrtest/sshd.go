@@ -7,22 +7,39 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // Sshd starts a private OpenSSH sshd on loopback whose sessions run rsync with
 // root as their working directory and HOME: the reference that rrserve is
-// compared with. With [WithRrsync] the sessions run rrsync -ro root.
+// compared with. With [WithRrsync] the sessions run rrsync -ro root. See also
+// [Forced].
 func Sshd(t testing.TB, root string, opts ...Option) *Server {
 	t.Helper()
 	s, err := StartSshd(root, opts...)
 	return keep(t, s, err)
 }
 
+// Forced starts such an sshd whose sessions run rrserve -ro root.
+func Forced(t testing.TB, root string, opts ...Option) *Server {
+	t.Helper()
+	c := newConfig(opts)
+	c.forced = true
+	s, err := startSshd(root, c)
+	if s != nil {
+		s.Name = "rrserve" // it is that which answers
+	}
+	return keep(t, s, err)
+}
+
 // StartSshd is [Sshd] for programs; the caller stops the server.
 func StartSshd(root string, opts ...Option) (*Server, error) {
-	c := newConfig(opts)
+	return startSshd(root, newConfig(opts))
+}
+
+func startSshd(root string, c *config) (*Server, error) {
 	sshd, err := lookTool("sshd", "openssh-server")
 	if err != nil {
 		return nil, err
@@ -94,6 +111,7 @@ func (s *Server) writeSshdFiles(c *config) error {
 		"MaxSessions 1000",
 		"UseDNS no",
 		"PrintMotd no",
+		"AcceptEnv RRSERVE_*",
 		// The user's own shell start-up files are none of the reference.
 		"SetEnv HOME=" + s.Root,
 		"",
@@ -109,10 +127,6 @@ func (s *Server) forcedCommand(c *config) (string, error) {
 		_, err := lookTool("rrsync", "rsync")
 		return "rrsync -ro " + shellQuote(s.Root), err
 	}
-	bash, err := lookTool("bash", "bash")
-	if err != nil {
-		return "", err
-	}
 	drop := ""
 	if c.uid >= 0 {
 		setpriv, err := lookTool("setpriv", "util-linux")
@@ -120,6 +134,18 @@ func (s *Server) forcedCommand(c *config) (string, error) {
 			return "", err
 		}
 		drop = fmt.Sprintf("%s --reuid=%d --regid=%[2]d --clear-groups ", setpriv, c.uid)
+	}
+	if c.forced {
+		binary, err := rrserveBinary(c)
+		words := slices.Concat(c.under, []string{binary, "-ro"}, c.args, []string{s.Root})
+		for i, w := range words {
+			words[i] = shellQuote(w)
+		}
+		return drop + strings.Join(words, " "), err
+	}
+	bash, err := lookTool("bash", "bash")
+	if err != nil {
+		return "", err
 	}
 	return fmt.Sprintf(`cd %s && exec %s%s --norc -c "$SSH_ORIGINAL_COMMAND"`,
 		shellQuote(s.Root), drop, bash), nil

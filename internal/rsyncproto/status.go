@@ -29,7 +29,7 @@ const (
 	exitSocketIO    = 10 // RERR_SOCKETIO
 	exitFileIO      = 11 // RERR_FILEIO
 	exitStream      = 12 // RERR_STREAMIO
-	exitSignal      = 20 // RERR_SIGNAL
+	ExitSignal      = 20 // RERR_SIGNAL; also for a process that was told to end
 	exitPartial     = 23 // RERR_PARTIAL
 	exitVanished    = 24 // RERR_VANISHED
 	exitTimeout     = 30 // RERR_TIMEOUT
@@ -43,7 +43,7 @@ var exitText = map[int]string{
 	exitUnsupported: "requested action not supported",
 	exitFileIO:      "error in file IO",
 	exitStream:      "error in rsync protocol data stream",
-	exitSignal:      "received SIGINT, SIGTERM, or SIGHUP",
+	ExitSignal:      "received SIGINT, SIGTERM, or SIGHUP",
 	exitTimeout:     "timeout in data send/receive",
 }
 
@@ -175,7 +175,7 @@ func (s *session) status(err error) int {
 	case errors.As(err, &frame), errors.Is(err, wire.ErrBadNumber):
 		return s.fail(exitStream, fmt.Sprintf("protocol error: %v [sender]\n", err))
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return s.fail(exitSignal, "rsync: the server is shutting down\n")
+		return s.fail(ExitSignal, "rsync: the server is shutting down\n")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return exitStream
 	}
