@@ -68,6 +68,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	other := rrtest.NewTree(t, dir+"/src/sub/other")
 	other.File("file", "another root")
 	other.Done()
+	check(t, rrtest.AgeTree(dir+"/src")) // sub has changed since
 	r := &reloading{etc: dir + "/etc", watched: &watched{t: t}}
 	check(t, os.MkdirAll(r.etc+"/keys.d", 0o755))
 	check(t, os.Chmod(r.etc, 0o755)) // whatever the umask is
