@@ -279,3 +279,48 @@ func TestOptionTable(t *testing.T) {
 		}
 	}
 }
+
+var (
+	refusalCode = regexp.MustCompile(`\bE-[A-Z]+\b`)
+	codeRow     = regexp.MustCompile(`(?m)^\| (E-[A-Z]+) \|`)
+	messageRow  = regexp.MustCompile("(?m)^\\| `([^`]+)`")
+)
+
+// docs/troubleshooting.md explains each code of a refusal, and the messages of the
+// server that it names are in the program.
+func TestTroubleshooting(t *testing.T) {
+	var literals strings.Builder
+	for _, s := range sources(t) {
+		if s.helper() {
+			continue
+		}
+		ast.Inspect(s.ast, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				literals.WriteString(lit.Value + "\n")
+			}
+			return true
+		})
+	}
+	text := readFile(t, "docs/troubleshooting.md")
+	explained := map[string]bool{}
+	for _, row := range codeRow.FindAllStringSubmatch(text, -1) {
+		explained[row[1]] = true
+	}
+	for _, code := range refusalCode.FindAllString(literals.String(), -1) {
+		if !explained[code] {
+			t.Errorf("docs/troubleshooting.md does not explain %s", code)
+			explained[code] = true
+		}
+	}
+	_, server, _ := strings.Cut(text, "\n## When the server does not start\n")
+	rows := messageRow.FindAllStringSubmatch(server, -1)
+	if len(rows) == 0 {
+		t.Fatal("docs/troubleshooting.md names no message of the server")
+	}
+	for _, row := range rows {
+		message, _, _ := strings.Cut(row[1], "...")
+		if !strings.HasPrefix(message, "/") && !strings.Contains(literals.String(), strings.TrimSpace(message)) {
+			t.Errorf("docs/troubleshooting.md: the program has no message %q", message)
+		}
+	}
+}
