@@ -76,9 +76,9 @@ func newReloader(live *atomic.Pointer[options], level *slog.LevelVar, keys *keyr
 	return r, nil
 }
 
-// start begins to reload at each signal, until the channel is closed. The process
-// is confined by now.
-func (r *reloader) start(srv *sshsrv.Server, signals <-chan os.Signal) {
+// start begins to reload at each signal, until the channel is closed, and tells when.
+// The process is confined by now.
+func (r *reloader) start(srv *sshsrv.Server, notify *notifier, signals <-chan os.Signal) {
 	r.srv = srv
 	if r.file != nil {
 		path := r.began.config
@@ -91,7 +91,9 @@ func (r *reloader) start(srv *sshsrv.Server, signals <-chan os.Signal) {
 	}
 	go func() {
 		for range signals {
+			notify.reloading()
 			r.reload()
+			notify.ready()
 		}
 	}()
 }

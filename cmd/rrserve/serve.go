@@ -27,6 +27,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	defer signal.Stop(hangups)
 	level := new(slog.LevelVar)
 	log := newLogger(o, level, stderr)
+	notify := openNotifier(log)
 	access, err := newAccess(o, o.file)
 	if err != nil {
 		return err
@@ -79,7 +80,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	srv, err := sshsrv.New(sshsrv.Config{
 		HostKeys:       serverKeys(hostKeys),
 		AuthorizedKeys: keys.Keys,
-		Handler:        newHandler(&live, snapshots, board, sums, audit, log),
+		Handler:        notify.counted(newHandler(&live, snapshots, board, sums, audit, log)),
 		ShellAnswer:    "rrserve: there is no shell here, only files for rsync, read-only; try: " + command,
 		AckNow:         ackNow,
 		Log:            log,
@@ -101,7 +102,9 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	}
 
 	defer onStateSignal(srv.LogState)()
-	again.start(srv, hangups)
+	notify.ready()
+	defer notify.start(srv.Alive)()
+	again.start(srv, notify, hangups)
 	for _, k := range hostKeys {
 		log.Info("host key", "type", k.Type(), "fingerprint", k.Fingerprint(), "file", k.path)
 	}
@@ -111,12 +114,12 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	} else {
 		fmt.Fprintf(stderr, "On the other machine:\n\n    %s\n\n", command)
 	}
-	return serveUntil(ctx, srv, ln, signals, log)
+	return serveUntil(ctx, srv, ln, signals, notify, log)
 }
 
 // serveUntil stops the server gently at the first signal and at once at the
 // second.
-func serveUntil(ctx context.Context, srv *sshsrv.Server, ln net.Listener, signals <-chan os.Signal, log *slog.Logger) error {
+func serveUntil(ctx context.Context, srv *sshsrv.Server, ln net.Listener, signals <-chan os.Signal, notify *notifier, log *slog.Logger) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	done := make(chan struct{})
@@ -129,6 +132,7 @@ func serveUntil(ctx context.Context, srv *sshsrv.Server, ln net.Listener, signal
 			case <-done:
 				return
 			}
+			notify.stopping()
 			if ctx.Err() != nil {
 				srv.Close()
 			}

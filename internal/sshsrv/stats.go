@@ -51,6 +51,13 @@ func (s *Server) Stats() Stats {
 	}
 }
 
+// Alive returns once it could take every lock that connections and commands share.
+// That it returns at all is what a watchdog wants to know.
+func (s *Server) Alive() {
+	s.Stats()
+	s.isDraining()
+}
+
 // LogState writes the state of the moment to Config.Log: each running command,
 // then the numbers of Stats and what the process uses.
 func (s *Server) LogState() {
