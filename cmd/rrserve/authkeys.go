@@ -95,7 +95,7 @@ func openKeyring(o *options, a *access, log *slog.Logger) (*keyring, error) {
 // keySources are the sources that the options name one by one, not yet read.
 func keySources(o *options) []*keySource {
 	var all []*keySource
-	for _, value := range o.authorizedKeys {
+	for _, value := range o.givenKeys() {
 		s := &keySource{name: value, path: value}
 		if keyLine.MatchString(value) || strings.Contains(value, "PRIVATE KEY-----") {
 			s = &keySource{name: "the key on the command line", text: value}
@@ -106,6 +106,18 @@ func keySources(o *options) []*keySource {
 		all = append(all, &keySource{name: "RRSERVE_AUTHORIZED_KEYS", text: o.inlineKeys})
 	}
 	return all
+}
+
+// givenKeys are the files of keys, or keys, that are named one by one. Where nothing
+// says who may log in, it is the file of the credential.
+func (o *options) givenKeys() []string {
+	if len(o.authorizedKeys) > 0 || strings.TrimSpace(o.inlineKeys) != "" || o.keysDir != "" {
+		return o.authorizedKeys
+	}
+	if path := credential(authorizedKeysCredential); path != "" {
+		return []string{path}
+	}
+	return nil
 }
 
 // prepare returns the sources that the options name: those that are known as they

@@ -199,7 +199,7 @@ func (r *report) replaceable(path string) {
 // hostKeys prints the host keys and returns them.
 func (r *report) hostKeys(o *options, log *slog.Logger) []hostKeyFile {
 	r.section("HOST KEYS")
-	if path := o.defaultHostKey(); len(o.hostKeys) == 0 {
+	if path := o.defaultHostKey(); len(o.givenHostKeys()) == 0 {
 		if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
 			r.row("none yet; the first start makes", path)
 			return nil

@@ -68,7 +68,7 @@ func provesHostKey(ctx context.Context, o *options, address string) error {
 		return err
 	}
 	var known []hostKeyFile
-	if _, err := os.Stat(o.defaultHostKey()); err == nil || len(o.hostKeys) > 0 {
+	if _, err := os.Stat(o.defaultHostKey()); err == nil || len(o.givenHostKeys()) > 0 {
 		known, _ = loadHostKeys(o, slog.New(slog.DiscardHandler)) // none that cannot be read
 	}
 	server, err := dialServer(ctx, address, &ssh.ClientConfig{User: "healthcheck", ClientVersion: "SSH-2.0-rrserve_healthcheck"}, known)

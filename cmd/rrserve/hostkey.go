@@ -30,7 +30,7 @@ type hostKeyFile struct {
 // loadHostKeys reads the files given, or else the one in the state directory,
 // which is made on the first start.
 func loadHostKeys(o *options, log *slog.Logger) ([]hostKeyFile, error) {
-	paths := o.hostKeys
+	paths := o.givenHostKeys()
 	if len(paths) == 0 {
 		path := o.defaultHostKey()
 		made, err := makeHostKey(path)
@@ -62,7 +62,21 @@ func loadHostKeys(o *options, log *slog.Logger) ([]hostKeyFile, error) {
 	return keys, nil
 }
 
-// defaultHostKey is the file that is used if none is named.
+// givenHostKeys are the files that are named, or else those of credentials.
+func (o *options) givenHostKeys() []string {
+	if len(o.hostKeys) > 0 {
+		return o.hostKeys
+	}
+	var paths []string
+	for _, name := range hostKeyCredentials {
+		if path := credential(name); path != "" {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// defaultHostKey is the file that is used if none is given.
 func (o *options) defaultHostKey() string { return filepath.Join(o.stateDirectory(), hostKeyName) }
 
 // stateDirectory is where the host key is kept: the flag, systemd's

@@ -227,10 +227,11 @@ func setFlag(f *pflag.FlagSet, flag *pflag.Flag, value string) error {
 
 // check finds what is wrong with the command line alone.
 func (o *options) check() error {
-	if o.root == "" && len(o.authorizedKeys) == 0 && o.keysDir == "" {
+	keys := o.givenKeys()
+	if o.root == "" && len(keys) == 0 && o.keysDir == "" {
 		return usagef("--root DIR is missing: the directory to serve")
 	}
-	if len(o.authorizedKeys) == 0 && strings.TrimSpace(o.inlineKeys) == "" && o.keysDir == "" {
+	if len(keys) == 0 && strings.TrimSpace(o.inlineKeys) == "" && o.keysDir == "" {
 		return usagef("--authorized-key KEY is missing: a file of public keys, or a key itself")
 	}
 	if o.metricsListen != "" {
