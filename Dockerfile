@@ -12,7 +12,9 @@ FROM scratch
 COPY bin/image/root/ /
 # An empty directory that belongs to the server: a new volume takes its owner.
 COPY --chown=65532:65532 bin/image/state/ /var/lib/
-ENV RRSERVE_ROOT=/data \
+# RRSERVE_IMAGE makes PUBLIC_KEY, PUBLIC_KEY_FILE and PUBLIC_KEY_DIR count.
+ENV RRSERVE_IMAGE=1 \
+    RRSERVE_ROOT=/data \
     RRSERVE_STATE_DIR=/var/lib/rrserve \
     RRSERVE_LISTEN=:22
 # The host key is in here. Without a volume that stays, every new container has

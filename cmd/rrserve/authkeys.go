@@ -103,7 +103,7 @@ func keySources(o *options) []*keySource {
 		all = append(all, s)
 	}
 	if strings.TrimSpace(o.inlineKeys) != "" {
-		all = append(all, &keySource{name: "RRSERVE_AUTHORIZED_KEYS", text: o.inlineKeys})
+		all = append(all, &keySource{name: o.inlineName, text: o.inlineKeys})
 	}
 	return all
 }

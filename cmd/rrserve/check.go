@@ -167,12 +167,12 @@ func (r *report) configuration(o *options, variables []string) {
 // are set. A flag on the command line may have won over one.
 func givenVariables(f *pflag.FlagSet) (names []string) {
 	f.VisitAll(func(flag *pflag.Flag) {
-		if _, ok := os.LookupEnv(variable(flag)); ok {
-			names = append(names, variable(flag))
+		if name, _, _ := findVariable(variable(flag), os.LookupEnv); name != "" {
+			names = append(names, name)
 		}
 	})
-	if os.Getenv("RRSERVE_AUTHORIZED_KEYS") != "" {
-		names = append(names, "RRSERVE_AUTHORIZED_KEYS")
+	if name, value, _ := findVariable(inlineKeysVariable, os.LookupEnv); value != "" {
+		names = append(names, name)
 	}
 	return names
 }

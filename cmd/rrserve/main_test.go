@@ -57,7 +57,7 @@ func TestEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := options{
-		root: "/from/env", listen: ":4", authorizedKeys: []string{"a.pub", "b.pub"}, inlineKeys: "inline",
+		root: "/from/env", listen: ":4", authorizedKeys: []string{"a.pub", "b.pub"}, inlineKeys: "inline", inlineName: "RRSERVE_AUTHORIZED_KEYS",
 		ciphers: []string{"x", "y"}, drainTime: 90 * time.Second,
 		maxSessions: sshsrv.DefaultMaxSessions, maxPerKey: sshsrv.DefaultMaxSessionsPerKey,
 		maxStartups: sshsrv.DefaultStartups.String(), loginGrace: sshsrv.DefaultLoginGrace, idleTimeout: sshsrv.DefaultIdle,

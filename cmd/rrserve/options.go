@@ -15,11 +15,16 @@ import (
 	"rrserve/internal/sshsrv"
 )
 
+// inlineKeysVariable stands for no flag: it holds whole lines of authorized_keys,
+// where each line of RRSERVE_AUTHORIZED_KEY may be a file.
+const inlineKeysVariable = "RRSERVE_AUTHORIZED_KEYS"
+
 // options are the flags, and the environment where it stands in for them.
 type options struct {
 	root           string
 	authorizedKeys []string // files, or the keys themselves
-	inlineKeys     string   // RRSERVE_AUTHORIZED_KEYS
+	inlineKeys     string   // keys themselves, from the environment
+	inlineName     string   // of the variable that they are from
 	keysDir        string
 	config         string // file
 	metricsListen  string // "" for none
@@ -148,12 +153,14 @@ func (o *options) read(f *pflag.FlagSet) error {
 // fromEnvironment sets the flags that were not given. Other variables that
 // begin with RRSERVE_ are left alone: container platforms make some up.
 func (o *options) fromEnvironment(f *pflag.FlagSet, lookup func(string) (string, bool)) error {
-	o.inlineKeys, _ = lookup("RRSERVE_AUTHORIZED_KEYS")
 	var failed error
+	o.inlineName, o.inlineKeys, failed = findVariable(inlineKeysVariable, lookup)
 	f.VisitAll(func(flag *pflag.Flag) {
-		name := variable(flag)
-		value, ok := lookup(name)
-		if flag.Changed || !ok || failed != nil {
+		if flag.Changed || failed != nil {
+			return
+		}
+		name, value, err := findVariable(variable(flag), lookup)
+		if failed = err; name == "" {
 			return
 		}
 		if err := setFlag(f, flag, value); err != nil {
