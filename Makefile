@@ -113,8 +113,9 @@ image-root: build ## what the Dockerfile copies, for other builders
 	@install -m 0755 bin/rrserve bin/image/root/rrserve
 
 .PHONY: test-image
-test-image: image ## start the image without capabilities on a read-only root and pull from it
+test-image: image ## start the image without capabilities on a read-only root and pull from it, also with rootless podman
 	@packaging/test-image.sh $(IMAGE)
+	@packaging/test-podman.sh $(IMAGE)
 
 # RRTEST_SHOTS=DIR keeps pictures of the page there.
 .PHONY: test-page

@@ -6,6 +6,8 @@
 #   packaging/test-image.sh IMAGE     (as root)
 set -euo pipefail
 
+readonly max_size=25000000 # bytes, unpacked
+
 fail() { echo "test-image: $*" >&2; exit 1; }
 
 # within runs in its own mount, network and process namespaces: what it starts
@@ -28,9 +30,10 @@ within() {
 	touch "$work/mnt/x" 2>/dev/null && fail "the root is not read-only"
 
 	local run=(setpriv --no-new-privs chroot --userspec=65532:65532 --groups=65532 "$work/mnt" /rrserve)
+	local env
+	mapfile -t env <"$work/env"
 	start() { # start VAR=VALUE...: the server in the background, its log in $work/log
-		env -i PATH="$PATH" RRSERVE_ROOT=/data RRSERVE_STATE_DIR=/var/lib/rrserve RRSERVE_LISTEN=:22 \
-			RRSERVE_AUTHORIZED_KEY="$(<"$work/key.pub")" "$@" \
+		env -i PATH="$PATH" "${env[@]}" RRSERVE_AUTHORIZED_KEY="$(<"$work/key.pub")" "$@" \
 			"${run[@]}" >"$work/log" 2>&1 &
 		pid=$!
 	}
@@ -59,7 +62,7 @@ within() {
 	}
 	healthy() { # healthy WANT: the exit status of the image's HEALTHCHECK
 		local rc=0
-		env -i PATH="$PATH" RRSERVE_ROOT=/data RRSERVE_STATE_DIR=/var/lib/rrserve RRSERVE_LISTEN=:22 "${run[@]}" healthcheck 2>"$work/health" || rc=$?
+		env -i PATH="$PATH" "${env[@]}" "${run[@]}" healthcheck 2>"$work/health" || rc=$?
 		[ "$rc" = "$1" ] || fail "healthcheck: exit status $rc, want $1: $(cat "$work/health")"
 	}
 	pull() {
@@ -108,7 +111,7 @@ within() {
 	echo secret >"$work/tree/secret"
 	chown 4242:4242 "$work/tree/secret"
 	chmod 0600 "$work/tree/secret"
-	run=(setpriv --no-new-privs --bounding-set=-all,+dac_read_search,+sys_chroot --inh-caps=-all chroot "$work/mnt" /rrserve)
+	run=(setpriv --no-new-privs '--bounding-set=-all,+dac_read_search,+sys_chroot' --inh-caps=-all chroot "$work/mnt" /rrserve)
 	start RRSERVE_HOST_KEY=/run/host RRSERVE_READ_ALL=1
 	status "root that cannot become another user" 'run-as root'
 	start RRSERVE_HOST_KEY=/run/host RRSERVE_READ_ALL=1 RRSERVE_RUN_AS=root
@@ -149,8 +152,9 @@ config '{{.OCIv1.Config.ExposedPorts}}' 'map[22/tcp:{}]'
 config '{{.OCIv1.Config.Volumes}}' 'map[/var/lib/rrserve:{}]'
 config '{{.OCIv1.Config.StopSignal}}' SIGTERM
 config '{{.Docker.Config.Healthcheck.Test}}' '[CMD /rrserve healthcheck]'
-for env in RRSERVE_ROOT=/data RRSERVE_STATE_DIR=/var/lib/rrserve RRSERVE_LISTEN=:22; do
-	buildah inspect --type image --format '{{.OCIv1.Config.Env}}' "$image" | grep -qF "$env" || fail "no $env in the environment"
+buildah inspect --type image --format '{{range .OCIv1.Config.Env}}{{println .}}{{end}}' "$image" | grep '=' >"$work/env"
+for env in RRSERVE_IMAGE=1 RRSERVE_ROOT=/data RRSERVE_STATE_DIR=/var/lib/rrserve RRSERVE_LISTEN=:22; do
+	grep -qxF "$env" "$work/env" || fail "no $env in the environment"
 done
 
 root=$(buildah mount "$container")
@@ -163,6 +167,8 @@ got=$(find "$root" -mindepth 1 -printf '%y %U:%G %m /%P\n' | LC_ALL=C sort)
 $got
 want
 $want"
-echo "ok: the image holds the binary and an empty state directory: $(stat -c %s "$root/rrserve") bytes"
+size=$(du -sb "$root" | cut -f 1)
+[ "$size" -lt $max_size ] || fail "the image has $size bytes, $max_size are too many"
+echo "ok: the image holds the binary and an empty state directory: $size bytes"
 
 unshare --mount --net --pid --fork --kill-child --mount-proc "$0" --within "$root" "$work"
