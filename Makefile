@@ -112,6 +112,10 @@ image-root: build ## what the Dockerfile copies, for other builders
 	@install -d -m 0700 bin/image/state/rrserve
 	@install -m 0755 bin/rrserve bin/image/root/rrserve
 
+.PHONY: image-index
+image-index: go ## bin/image-index, images for amd64, arm64 and arm/v7 as one OCI index; needs buildah
+	@GO=$(GO) packaging/image-index.sh $(IMAGE) bin/image-index
+
 .PHONY: test-image
 test-image: image ## start the image without capabilities on a read-only root and pull from it, also with rootless podman
 	@packaging/test-image.sh $(IMAGE)

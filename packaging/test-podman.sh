@@ -78,7 +78,7 @@ within() {
 	echo "ok: rootless podman, read-only root, uid 65532, no capabilities: serves, is healthy, stops on SIGTERM"
 
 	chown $((first + 4710)) "$work/host"
-	serve --user=4711:4711 -v "$work/host:/etc/rrserve/host:ro" -v "$work/key.pub:/etc/rrserve/key.pub:ro" \
+	serve --user=4711:4711 --health-cmd='["/rrserve","healthcheck"]' -v "$work/host:/etc/rrserve/host:ro" -v "$work/key.pub:/etc/rrserve/key.pub:ro" \
 		-e RRSERVE_HOST_KEY=/etc/rrserve/host -e PUBLIC_KEY_FILE=/etc/rrserve/key.pub "$image"
 	runs_as $((first + 4710)) 0000000000000000
 	pull
