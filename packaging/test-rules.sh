@@ -7,8 +7,8 @@ cd "$(dirname "$0")/../examples"
 
 command -v promtool >/dev/null || { echo "test-rules: apt-get install prometheus (its promtool; the service is not needed)" >&2; exit 1; }
 command -v jq >/dev/null || { echo "test-rules: apt-get install jq" >&2; exit 1; }
-promtool check rules prometheus/rrserve.rules.yml
-promtool test rules prometheus/rrserve.test.yml
+promtool check rules prometheus/rrserve.rules.yml prometheus/replicas.rules.yml
+promtool test rules prometheus/rrserve.test.yml prometheus/replicas.test.yml
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -2,6 +2,7 @@ package status
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"regexp"
 	"slices"
@@ -42,7 +43,7 @@ func TestExamplesNameMetrics(t *testing.T) {
 		live = append(live, m[1])
 	}
 	used := make(map[string]bool)
-	for _, name := range []string{"prometheus/rrserve.rules.yml", "prometheus/rrserve.test.yml", "grafana/rrserve.json"} {
+	for _, name := range []string{"prometheus/rrserve.rules.yml", "prometheus/rrserve.test.yml", "prometheus/replicas.rules.yml", "prometheus/replicas.test.yml", "grafana/rrserve.json"} {
 		for _, metric := range metricName.FindAllString(readExample(t, name), -1) {
 			used[metric] = true
 			if !slices.Contains(live, metric) {
@@ -53,6 +54,20 @@ func TestExamplesNameMetrics(t *testing.T) {
 	for _, metric := range live {
 		if !used[metric] {
 			t.Errorf("%s is in no example", metric)
+		}
+	}
+}
+
+// Kubernetes asks for what is answered.
+func TestProbes(t *testing.T) {
+	b := full(t)
+	probes := regexp.MustCompile(`httpGet: {path: (/\w+), port: metrics}`).FindAllStringSubmatch(readExample(t, "kubernetes/rrserve.yaml"), -1)
+	if len(probes) != 2 {
+		t.Fatalf("%d probes, want 2", len(probes))
+	}
+	for _, m := range probes {
+		if code, _ := b.get(m[1]); code != http.StatusOK {
+			t.Errorf("%s answers %d", m[1], code)
 		}
 	}
 }
