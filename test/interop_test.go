@@ -56,7 +56,7 @@ var unfit = regexp.MustCompile(strings.Join([]string{
 	`--protocol=27 .*-[a-zA-Z]*U`,
 	// The client takes names without their directories for an attack, and
 	// gives up at any point.
-	`--protocol=2[78] .*--no-implied-dirs`,
+	`--protocol=2[789] .*--no-implied-dirs`,
 	// It loses the reason for which it ends.
 	`--protocol=2[78] .*(--cc=none -aic|-aic --checksum-choice=none)`,
 	// A message tells of errors in later lists: some files are deleted before
