@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -22,6 +24,7 @@ type buildInfo struct {
 	Go       string `json:"go"`
 	OS       string `json:"os"`
 	Arch     string `json:"arch"`
+	Build    string `json:"build,omitempty"` // settings of go build, separated by blanks
 }
 
 func readBuildInfo() buildInfo {
@@ -41,26 +44,45 @@ func readBuildInfo() buildInfo {
 			b.Time = s.Value
 		case "vcs.modified":
 			b.Modified = s.Value == "true"
+		case "vcs", "GOOS", "GOARCH":
+		default:
+			b.Build = strings.TrimSpace(b.Build + " " + s.Key + "=" + s.Value)
 		}
 	}
 	return b
+}
+
+// print writes the version as one line, and how it was built below.
+func (b *buildInfo) print(w io.Writer) error {
+	text := fmt.Sprintf("rrserve %s %s %s/%s\n", b.Version, b.Go, b.OS, b.Arch)
+	if b.Commit != "" {
+		text += "commit " + b.Commit + " " + b.Time
+		if b.Modified {
+			text += ", and changes that were not committed"
+		}
+		text += "\n"
+	}
+	if b.Build != "" {
+		text += "built with " + b.Build + "\n"
+	}
+	_, err := io.WriteString(w, text)
+	return err
 }
 
 func newVersionCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "print the version",
+		Short: "print the version, and how it was built",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b := readBuildInfo()
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(b)
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "rrserve %s %s %s/%s\n", b.Version, b.Go, b.OS, b.Arch)
-			return err
+			return b.print(cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON, with the commit")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
 	return cmd
 }
