@@ -110,6 +110,7 @@ Exit codes: 0 stopped, 1 failed, 2 wrong command line, 78 bad configuration.`,
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	o.register(cmd.Flags())
 	cmd.AddCommand(newCheckCommand(), newExplainCommand(), newHealthcheckCommand(), newOptionsCommand(), newStatusCommand(), newCheckSandboxCommand(), newSnapshotBrokerCommand(), newVersionCommand())
+	registerCompletions(cmd)
 	return cmd
 }
 
