@@ -6,6 +6,10 @@ TIME     ?= 30s
 IMAGE    ?= rrserve
 PREFIX   ?= /usr/local
 UNITDIR  ?= /etc/systemd/system
+MANDIR   ?= $(PREFIX)/share/man
+# What releases are made for. On what is not Linux there is no sandbox, and the
+# server says so at each start.
+PLATFORMS := linux/amd64 linux/arm64 linux/arm linux/riscv64 freebsd/amd64 darwin/amd64 darwin/arm64 windows/amd64
 
 # The tests start the go command by its name.
 export PATH := $(PATH):$(patsubst %/,%,$(dir $(GO)))
@@ -64,6 +68,14 @@ test: go ## everything that must hold for every commit; less than ten minutes
 check: go ## formatting and go vet
 	@files=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); [ -z "$$files" ] || { echo "not gofmt'ed:" $$files >&2; exit 1; }
 	$(GO) vet ./...
+
+# The tests are for Linux.
+.PHONY: cross
+cross: go ## compile for every platform that releases are made for
+	@for p in $(PLATFORMS); do \
+		echo "$$p"; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} GOARM=7 $(GO) build -o /dev/null ./cmd/rrserve || exit 1; \
+	done
 
 .PHONY: test-long
 test-long: go ## the long suites (build tag "long") and the race detector; needs gcc
@@ -140,10 +152,26 @@ test-units: ## systemd's own opinion of the units
 audit: go ## what docs/threat-model.md promises, measured; needs the network
 	@GO=$(GO) packaging/audit.sh
 
+.PHONY: completions
+completions: build
+	@mkdir -p bin/completions
+	@bin/rrserve completion bash >bin/completions/rrserve.bash
+	@bin/rrserve completion zsh >bin/completions/_rrserve
+	@bin/rrserve completion fish >bin/completions/rrserve.fish
+
+.PHONY: dist
+dist: go completions ## dist/: an archive and a bill of materials for each platform, and checksums
+	@rm -rf dist
+	@$(GO) run ./packaging/dist dist bin/completions $(PLATFORMS)
+	@packaging/checksums.sh
+
 .PHONY: install
-install: build ## the binary and the systemd units, below PREFIX and UNITDIR
+install: build ## the binary, its manual pages and the systemd units, below PREFIX, MANDIR and UNITDIR
 	install -D -m 0755 bin/rrserve $(DESTDIR)$(PREFIX)/bin/rrserve
+	install -D -m 0644 packaging/man/rrserve.1 $(DESTDIR)$(MANDIR)/man1/rrserve.1
+	install -D -m 0644 packaging/man/rrserve.toml.5 $(DESTDIR)$(MANDIR)/man5/rrserve.toml.5
 	install -D -m 0644 packaging/systemd/rrserve.service $(DESTDIR)$(UNITDIR)/rrserve.service
+	sed -i 's|/usr/local/bin/|$(PREFIX)/bin/|' $(DESTDIR)$(UNITDIR)/rrserve.service
 	install -D -m 0644 packaging/systemd/rrserve.socket $(DESTDIR)$(UNITDIR)/rrserve.socket
 	install -d -m 0755 $(DESTDIR)/etc/rrserve
 

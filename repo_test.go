@@ -50,7 +50,7 @@ type importRule struct {
 
 // helpers never reach the binary: they start programs, build trees, measure.
 var helpers = []string{
-	"bench/...", "examples/...", "fuzz/...", "test/...",
+	"bench/...", "examples/...", "fuzz/...", "packaging/...", "test/...",
 	"internal/rrtest/...", "internal/rsyncproto/token/tokentest/...", "internal/vfs/vfstest/...",
 }
 
@@ -153,7 +153,7 @@ var importRules = []importRule{
 		name:   "testonly",
 		in:     []string{"..."},
 		except: helpers,
-		deny:   []string{"testing", "rrserve/bench", "rrserve/fuzz", "rrserve/internal/rrtest", "rrserve/internal/rsyncproto/token/tokentest", "rrserve/internal/vfs/vfstest", "rrserve/test", "github.com/google/go-cmp", "github.com/hanwen/go-fuse", "github.com/rogpeppe/go-internal"},
+		deny:   []string{"testing", "rrserve/bench", "rrserve/fuzz", "rrserve/internal/rrtest", "rrserve/internal/rsyncproto/token/tokentest", "rrserve/internal/vfs/vfstest", "rrserve/packaging", "rrserve/test", "github.com/google/go-cmp", "github.com/hanwen/go-fuse", "github.com/rogpeppe/go-internal"},
 		why:    "What tests need stays out of the binary.",
 	},
 	{
