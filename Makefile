@@ -106,7 +106,7 @@ bench: go ## compare with OpenSSH + rrsync + rsync, same client, same tree
 .PHONY: lint
 lint: check ## check, shellcheck, and golangci-lint where it is installed
 	@command -v shellcheck >/dev/null || { echo "make lint: apt-get install shellcheck" >&2; exit 1; }
-	shellcheck .ci/run examples/pull/rrserve-pull examples/snapshot/*.sh packaging/*.sh $(wildcard test/*.sh) fuzz/run.sh
+	shellcheck .ci/run examples/pull/rrserve-pull examples/snapshot/*.sh packaging/*.sh packaging/deb/* packaging/rpm/* $(wildcard test/*.sh) fuzz/run.sh
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "make lint: golangci-lint is not installed; its import rules are in make test too"; fi
 
 # The image holds what lies in bin/image; nothing is compiled or run while it
@@ -164,6 +164,15 @@ dist: go completions ## dist/: an archive and a bill of materials for each platf
 	@rm -rf dist
 	@$(GO) run ./packaging/dist dist bin/completions $(PLATFORMS)
 	@packaging/checksums.sh
+
+.PHONY: packages
+packages: dist ## and .deb, .rpm and .apk of these
+	@GO=$(GO) packaging/packages.sh
+	@packaging/checksums.sh
+
+.PHONY: test-packages
+test-packages: packages ## install, use, upgrade, remove and purge the .deb in a clean Debian; needs root
+	@packaging/test-packages.sh
 
 .PHONY: install
 install: build ## the binary, its manual pages and the systemd units, below PREFIX, MANDIR and UNITDIR
