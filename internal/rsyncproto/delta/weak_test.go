@@ -1,20 +1,13 @@
-package delta
+package delta_test
 
 import (
 	"bytes"
 	"math/rand/v2"
 	"testing"
-)
 
-// simpleWeak is the weak sum as section 4.5 defines it.
-func simpleWeak(p []byte) uint32 {
-	var s1, s2 uint32
-	for _, b := range p {
-		s1 += uint32(int32(int8(b)))
-		s2 += s1
-	}
-	return s1&0xffff | s2<<16
-}
+	"rrserve/internal/rsyncproto/delta"
+	"rrserve/internal/rsyncproto/delta/deltatest"
+)
 
 func TestWeak(t *testing.T) {
 	random := make([]byte, 128<<10)
@@ -26,7 +19,7 @@ func TestWeak(t *testing.T) {
 		"most even": bytes.Repeat([]byte{127, 128}, len(random)/2), "most odd": bytes.Repeat([]byte{128, 127}, len(random)/2),
 	} {
 		for n := 0; n <= len(p); n = n + 1 + n/200*37 {
-			if got, want := Weak(p[:n]), simpleWeak(p[:n]); got != want {
+			if got, want := delta.Weak(p[:n]), deltatest.Weak(p[:n]); got != want {
 				t.Fatalf("%s, %d bytes: %x, want %x", name, n, got, want)
 			}
 		}

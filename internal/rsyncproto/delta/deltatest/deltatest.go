@@ -28,7 +28,7 @@ func Request(c checksum.Config, basis []byte, blockLength, s2length int) []byte 
 	for len(basis) > 0 {
 		block := basis[:min(blockLength, len(basis))]
 		basis = basis[len(block):]
-		p = binary.LittleEndian.AppendUint32(p, weak(block))
+		p = binary.LittleEndian.AppendUint32(p, Weak(block))
 		strong := append(sum.Sum(nil, block), "garbage behind a short digest"...)
 		p = append(p, strong[:s2length]...)
 	}
@@ -44,8 +44,8 @@ func Head(count, blockLength, s2length, remainder int) []byte {
 	return p
 }
 
-// weak is the rolling checksum as section 4.5 defines it.
-func weak(p []byte) uint32 {
+// Weak is the rolling checksum as section 4.5 defines it.
+func Weak(p []byte) uint32 {
 	var s1, s2 uint32
 	for _, b := range p {
 		s1 += uint32(int32(int8(b)))
