@@ -5,7 +5,7 @@
 //
 //	go run ./bench                   the full table, about fifteen minutes
 //	go run ./bench -scale 0.05       a quick look
-//	go run ./bench -run 'delta|text' some rows
+//	go run ./bench -run 'edited|text' some rows
 //
 // One row has storage that is slow to open and read, which is mounted below both
 // servers; that takes root and /dev/fuse.
