@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the .deb of `make packages` in a clean Debian, pulls from what is there as
-# its unit would start it, upgrades, removes and purges. The Debian is fetched once, into
-# .cache; systemd does not run in it, so that it starts nothing by itself.
+# its unit would start it, upgrades, removes and purges. systemd does not run in it, so that it
+# starts nothing by itself.
 #
 #   packaging/test-packages.sh     (as root)
 set -euo pipefail
@@ -116,8 +116,8 @@ if [ "${1-}" = --within ]; then
 fi
 
 [ "$(id -u)" = 0 ] || fail "needs root, for namespaces"
-for tool in debootstrap unshare chroot dpkg-deb ip ss rsync ssh ssh-keygen; do
-	command -v "$tool" >/dev/null || fail "$tool is missing: apt-get install debootstrap util-linux dpkg iproute2 rsync openssh-client"
+for tool in unshare chroot dpkg-deb ip ss rsync ssh ssh-keygen; do
+	command -v "$tool" >/dev/null || fail "$tool is missing: apt-get install util-linux dpkg iproute2 rsync openssh-client"
 done
 case $(uname -m) in x86_64) arch=amd64 ;; aarch64) arch=arm64 ;; *) arch=$(uname -m) ;; esac
 debs=(dist/rrserve_*_"$arch".deb)
@@ -127,16 +127,7 @@ work=$(mktemp -d)
 chmod 0755 "$work"
 trap 'rm -rf "$work"' EXIT
 
-base=.cache/debian-bookworm.tar
-if [ ! -f $base ]; then
-	mkdir -p .cache
-	debootstrap --variant=minbase bookworm "$work/root" >"$work/log" 2>&1 || { tail "$work/log" >&2; fail "debootstrap"; }
-	tar -C "$work/root" --exclude='./dev/*' --exclude='./proc/*' -cf $base.new .
-	mv $base.new $base
-	rm -rf "$work/root"
-fi
-mkdir "$work/root"
-tar -C "$work/root" -xf $base
+packaging/clean-debian.sh "$work/root"
 
 # The newer one is the same but for its version.
 cp "${debs[0]}" "$work/old.deb"
