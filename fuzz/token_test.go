@@ -27,6 +27,7 @@ func FuzzToken(f *testing.F) {
 			f.Add(byte(m), 6, byte(32), script)
 			f.Add(byte(m), 1, byte(30), script)
 		}
+		f.Add(byte(token.Zstd), token.DefaultLevel, byte(32), script)
 	}
 	f.Fuzz(func(t *testing.T, method byte, level int, version byte, script []byte) {
 		// An encoder, its decoder and both sides of a script of at most 512 KiB.

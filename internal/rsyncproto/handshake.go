@@ -128,7 +128,7 @@ func (s *session) makeTokens() (err error) {
 	if s.pull.CompressLevelGiven {
 		level = int(s.pull.CompressLevel)
 	}
-	s.tokens, err = token.NewCompressed(s.w, s.method, level, s.v)
+	s.tokens, err = token.NewCompressed(s.w, s.method, level, s.v, (&pace{w: s.w}).literal)
 	return err
 }
 

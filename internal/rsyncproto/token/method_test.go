@@ -74,7 +74,7 @@ func TestLevel(t *testing.T) {
 }
 
 func TestUnknownMethod(t *testing.T) {
-	if _, err := token.NewCompressed(wire.NewWriter(nil), token.LZ4+1, 0, 32); err == nil {
+	if _, err := token.NewCompressed(wire.NewWriter(nil), token.LZ4+1, 0, 32, nil); err == nil {
 		t.Error("no error")
 	}
 }

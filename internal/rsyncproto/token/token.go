@@ -46,10 +46,16 @@ func NewPlain(w *wire.Writer) WriteCloser { return &plain{w} }
 // with level 0 of [Zlib] and [Zlibx], the stream is plain. v decides which
 // history of matched blocks zlib's receiver keeps.
 //
+// hurry is asked before each literal, with its length in bytes, whether [Zstd] with DefaultLevel
+// should be quicker and make more bytes; nil is never.
+//
 // The encoder is made when the first literal byte comes. None of them starts a
 // goroutine.
-func NewCompressed(w *wire.Writer, m Method, level int, v wire.Version) (WriteCloser, error) {
+func NewCompressed(w *wire.Writer, m Method, level int, v wire.Version, hurry func(literal int) bool) (WriteCloser, error) {
 	out := &items{w: w}
+	if level != DefaultLevel {
+		hurry = nil
+	}
 	level = m.Level(level)
 	switch {
 	case m == None, (m == Zlib || m == Zlibx) && level == 0:
@@ -61,7 +67,7 @@ func NewCompressed(w *wire.Writer, m Method, level int, v wire.Version) (WriteCl
 		out.held = len(flushTrailer)
 		return newCompressed(out, &deflater{out: out, level: level, matched: history{off: true}}), nil
 	case m == Zstd:
-		return newCompressed(out, &zstdCodec{out: out, level: level}), nil
+		return newCompressed(out, &zstdCodec{out: out, level: level, hurry: hurry}), nil
 	case m == LZ4:
 		return newCompressed(out, &lz4Codec{out: out}), nil
 	}

@@ -22,7 +22,7 @@ var methods = []token.Method{token.None, token.Zlib, token.Zlibx, token.Zstd, to
 
 func newWriter(t testing.TB, w *wire.Writer, m token.Method, level int, v wire.Version) token.WriteCloser {
 	t.Helper()
-	tw, err := token.NewCompressed(w, m, level, v)
+	tw, err := token.NewCompressed(w, m, level, v, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +136,7 @@ func TestRandomStreams(t *testing.T) {
 		{token.Zlib, []int{6, 1, 9}, 30, 300},
 		{token.Zlibx, []int{1, 6, 9}, 32, 300},
 		{token.Zstd, []int{1, 3, 6, 9}, 32, 300},
+		{token.Zstd, []int{token.DefaultLevel}, 32, 50},
 		{token.Zstd, []int{-7, 19}, 31, 10},
 		{token.LZ4, []int{0}, 32, 300},
 	} {
@@ -216,6 +217,63 @@ func TestZstdFrameSpansFiles(t *testing.T) {
 	w.Flush()
 	if n := bytes.Count(b.Bytes(), []byte("\x28\xb5\x2f\xfd")); n != 1 || b.Len() > 21000 {
 		t.Errorf("%d frames, %d bytes", n, b.Len())
+	}
+}
+
+// TestHurry sends the same files at the default level, then in a hurry, then not,
+// as frames of their own. A level by name is never in a hurry.
+func TestHurry(t *testing.T) {
+	text, err := goSource()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = text[:2<<20]
+	send := func(level int) (sizes []int, frames int) {
+		var b bytes.Buffer
+		w := wire.NewWriter(&b)
+		var hurry bool
+		tw, err := token.NewCompressed(w, token.Zstd, level, 32, func(int) bool { return hurry })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, hurry = range []bool{false, true, false} {
+			before := b.Len()
+			sendFiles(tw, text, 64<<10)
+			w.Flush()
+			sizes = append(sizes, b.Len()-before)
+		}
+		return sizes, bytes.Count(b.Bytes(), []byte("\x28\xb5\x2f\xfd"))
+	}
+	plain, frames := send(3)
+	if frames != 1 {
+		t.Errorf("level 3: %d frames, want 1", frames)
+	}
+	sizes, frames := send(token.DefaultLevel)
+	if frames != 3 {
+		t.Errorf("%d frames, want 3", frames)
+	}
+	if sizes[0] != plain[0] || sizes[1] < sizes[0]*101/100 || sizes[2] > sizes[0]*101/100 {
+		t.Errorf("%d bytes, at level 3 %d", sizes, plain)
+	}
+}
+
+// A link that breaks where a frame ends is an error like any other.
+func TestHurryWriteError(t *testing.T) {
+	f := &failing{1 << 30}
+	w := wire.NewWriter(f)
+	hurry := false
+	tw, err := token.NewCompressed(w, token.Zstd, token.DefaultLevel, 32, func(int) bool { return hurry })
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := noise(1 << 20)
+	tw.Literal(data)
+	f.left, hurry = 0, true
+	if err := tw.Literal(data); !errors.Is(err, errBroken) {
+		t.Errorf("Literal: %v", err)
+	}
+	if err := tw.End(); !errors.Is(err, errBroken) {
+		t.Errorf("End after the error: %v", err)
 	}
 }
 

@@ -20,6 +20,7 @@ type Writer struct {
 	dst   io.Writer
 	n     atomic.Int64
 	last  atomic.Int64 // time of the last write, in nanoseconds of clock
+	spent atomic.Int64 // nanoseconds in dst
 	clock func() time.Time
 
 	framed bool
@@ -61,17 +62,26 @@ func (w *Writer) Count() int64 {
 	return w.n.Load()
 }
 
+// Writing returns how long the underlying writer has taken for all that was
+// written: little where the client takes what comes, nearly all of a session's time
+// where its link is slow.
+func (w *Writer) Writing() time.Duration { return time.Duration(w.spent.Load()) }
+
 func (w *Writer) emit(p []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n, err := w.dst.Write(p)
-	w.wrote(n)
-	return err
+	return w.write(p)
 }
 
-func (w *Writer) wrote(n int) {
+// write needs the lock.
+func (w *Writer) write(p []byte) error {
+	begin := w.clock()
+	n, err := w.dst.Write(p)
+	end := w.clock()
 	w.n.Add(int64(n))
-	w.last.Store(w.clock().UnixNano())
+	w.spent.Add(int64(end.Sub(begin)))
+	w.last.Store(end.UnixNano())
+	return err
 }
 
 // Flush sends what is in the buffer.
@@ -106,9 +116,7 @@ func (w *Writer) KeepAlive(d time.Duration) error {
 	}
 	var h [headerLen]byte
 	putHeader(h[:], Data, 0)
-	n, err := w.dst.Write(h[:])
-	w.wrote(n)
-	return err
+	return w.write(h[:])
 }
 
 // Message flushes the data and sends a message frame. The payload is bounded
