@@ -9,7 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+
+	"rrserve/internal/sshsrv"
 )
 
 const (
@@ -54,6 +57,34 @@ func TestExamplesNameVariables(t *testing.T) {
 				t.Errorf("%s: there is no %s", name, v)
 			}
 		}
+	}
+}
+
+// The table of options has each flag, and no other.
+func TestOptionsTable(t *testing.T) {
+	var rows, flags []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `--([a-z-]+)").FindAllStringSubmatch(readText(t, "../../docs/options.md"), -1) {
+		rows = append(rows, row[1])
+	}
+	var o options
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	o.register(f)
+	f.VisitAll(func(flag *pflag.Flag) { flags = append(flags, flag.Name) })
+	slices.Sort(rows)
+	slices.Sort(flags)
+	if diff := cmp.Diff(flags, rows); diff != "" {
+		t.Errorf("docs/options.md (-flags +rows):\n%s", diff)
+	}
+}
+
+// docs/metrics.md has each limit that is counted, and no other.
+func TestMetricsDocumentNamesLimits(t *testing.T) {
+	documented := make(map[string]uint64)
+	for _, row := range regexp.MustCompile("(?m)^\\| `limit=\"(\\w+)\"` \\|").FindAllStringSubmatch(readText(t, "../../docs/metrics.md"), -1) {
+		documented[row[1]] = 0
+	}
+	if diff := cmp.Diff(limits(sshsrv.Stats{}), documented); diff != "" {
+		t.Errorf("docs/metrics.md (-program +document):\n%s", diff)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var (
@@ -55,6 +57,38 @@ func TestExamplesNameMetrics(t *testing.T) {
 		if !used[metric] {
 			t.Errorf("%s is in no example", metric)
 		}
+	}
+}
+
+// docs/metrics.md has each metric, with its type and its labels, and no other; and
+// the values of the labels that have a fixed set of them.
+func TestMetricsDocument(t *testing.T) {
+	_, text := full(t).get("/metrics")
+	data, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented, live := make(map[string]string), make(map[string]string)
+	for _, row := range regexp.MustCompile("(?m)^\\| `(rrserve_[a-z_]+)` \\| (\\w+) \\| ([^|]*)\\|").FindAllStringSubmatch(string(data), -1) {
+		documented[row[1]] = row[2] + " " + strings.NewReplacer("`", "", " ", "").Replace(row[3])
+	}
+	labelValue := regexp.MustCompile(`="[^"]*"`)
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\w+) (\w+)\n\w+(?:{(.*)})? `).FindAllStringSubmatch(text, -1) {
+		live[m[1]] = m[2] + " " + labelValue.ReplaceAllString(m[3], "")
+	}
+	if diff := cmp.Diff(live, documented); diff != "" {
+		t.Errorf("docs/metrics.md, type and label (-program +document):\n%s", diff)
+	}
+	values := func(expr, text string) (found []string) {
+		for _, m := range regexp.MustCompile(expr).FindAllStringSubmatch(text, -1) {
+			found = append(found, m[1])
+		}
+		slices.Sort(found)
+		return found
+	}
+	diff := cmp.Diff(values(`(?m)^rrserve_\w+{((?:result|what|wall)="\w+")} `, text), values("(?m)^\\| `((?:result|what|wall)=\"\\w+\")` \\|", string(data)))
+	if diff != "" {
+		t.Errorf("docs/metrics.md, values of labels (-program +document):\n%s", diff)
 	}
 }
 
