@@ -81,6 +81,7 @@ type Last struct {
 	Client   string
 	Pull     Pull
 	Complete *Pull // the newest complete one; nil: there is none
+	newest   int   // slot of Pull
 	slot     int   // of Complete
 }
 
@@ -134,6 +135,7 @@ func (l *Ledger) Add(p Pull) error {
 	defer l.mu.Unlock()
 	l.number++
 	l.at = l.free()
+	l.forget(l.at)
 	l.slots[l.at] = entry{l.number, p}
 	l.remember(l.at)
 	return l.write(l.at)
@@ -153,6 +155,27 @@ func (l *Ledger) free() int {
 	return (l.at + 1) % Slots // as many clients as slots
 }
 
+// forget lets go of what a slot holds that is about to be used again. Who has no
+// slot left is forgotten too, as with a restart: certificates can bring any
+// number of names.
+func (l *Ledger) forget(slot int) {
+	client := l.slots[slot].Client
+	last := l.latest[client]
+	if last == nil {
+		return
+	}
+	if last.slot == slot {
+		last.Complete = nil
+	}
+	switch {
+	case last.newest != slot:
+	case last.Complete == nil:
+		delete(l.latest, client)
+	default:
+		last.Pull, last.newest = *last.Complete, last.slot
+	}
+}
+
 func (l *Ledger) remember(slot int) {
 	p := l.slots[slot].Pull
 	last := l.latest[p.Client]
@@ -160,7 +183,7 @@ func (l *Ledger) remember(slot int) {
 		last = &Last{Client: p.Client}
 		l.latest[p.Client] = last
 	}
-	last.Pull = p
+	last.Pull, last.newest = p, slot
 	if p.Complete {
 		last.Complete, last.slot = &p, slot
 	}

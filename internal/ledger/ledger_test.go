@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // memory is a file of fixed size.
@@ -106,12 +107,24 @@ func TestNewestCompleteStays(t *testing.T) {
 	}
 }
 
+// Any number of names takes bounded memory, which a restart does not change.
 func TestAsManyClientsAsSlots(t *testing.T) {
-	l := mustOpen(t, new(memory))
-	for i := range Slots + 2 {
-		if err := l.Add(pull(fmt.Sprint(i), 0, true)); err != nil {
-			t.Fatal(err)
+	file := new(memory)
+	l := mustOpen(t, file)
+	for i := range 2*Slots + 2 {
+		for _, complete := range []bool{i%3 != 0, i%3 == 2} {
+			if err := l.Add(pull(fmt.Sprint(i), i, complete)); err != nil {
+				t.Fatal(err)
+			}
 		}
+	}
+	clients := l.Clients()
+	if len(clients) > Slots {
+		t.Errorf("%d clients are remembered, more than %d", len(clients), Slots)
+	}
+	reopened := mustOpen(t, file).Clients()
+	if diff := cmp.Diff(reopened, clients, cmpopts.IgnoreUnexported(Last{})); diff != "" {
+		t.Errorf("a restart changes what is remembered (-reopened +same):\n%s", diff)
 	}
 }
 
