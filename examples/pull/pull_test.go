@@ -151,6 +151,21 @@ func TestFirstAndSecondCopy(t *testing.T) {
 	}
 }
 
+// A second copy within a second went into the first.
+func TestSameSecond(t *testing.T) {
+	s := newSite(t, "")
+	s.want(0)
+	s.write("bin/sleep", "#!/bin/sh\n", 0o755)
+	if err := os.Remove(filepath.Join(s.dir, "clock")); err != nil {
+		t.Fatal(err)
+	}
+	s.want(0)
+	want := []string{".lock", "2026-11-23T000010", "2026-11-23T000011", "latest"}
+	if diff := cmp.Diff(want, s.copies()); diff != "" {
+		t.Errorf("copies (-want +got):\n%s", diff)
+	}
+}
+
 func TestStatus(t *testing.T) {
 	for _, c := range []struct {
 		rsync  string
