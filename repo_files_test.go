@@ -205,7 +205,9 @@ var (
 	fenced     = regexp.MustCompile("(?ms)^```[^`\n]*\n(.*?)^```")
 	codeSpan   = regexp.MustCompile("`([^`\n]+)`")
 	makeTarget = regexp.MustCompile(`(?m)(?:^|&& |\$ )(?:sudo )?make ([a-z][a-z-]*)`)
-	mdLink     = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	mdLink     = regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
+	heading    = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	notAnchor  = regexp.MustCompile(`[^a-z0-9_ -]`)
 	rule       = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
 )
 
@@ -234,11 +236,6 @@ func TestDocuments(t *testing.T) {
 				}
 			}
 		}
-		for _, m := range mdLink.FindAllStringSubmatch(text, -1) {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(name), m[1])); err != nil {
-				t.Errorf("%s: broken link: %v", name, err)
-			}
-		}
 	}
 	for _, want := range []string{"make run", "make test"} {
 		if !strings.Contains(readFile(t, "README.md"), want) {
@@ -248,6 +245,39 @@ func TestDocuments(t *testing.T) {
 	if !strings.Contains(readFile(t, ".ci/run"), "make test") {
 		t.Error(".ci/run does not run the README's test command")
 	}
+}
+
+// Links lead to files and headings that are there, and the README to every document.
+func TestLinks(t *testing.T) {
+	linked := map[string]bool{}
+	for _, name := range documents(t) {
+		for _, m := range mdLink.FindAllStringSubmatch(readFile(t, name), -1) {
+			target := name
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(name), m[1])
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s: broken link: %v", name, err)
+			} else if m[2] != "" && !anchors(readFile(t, target))[m[2]] {
+				t.Errorf("%s: broken link: %s has no heading #%s", name, target, m[2])
+			}
+			linked[name+" "+target] = true
+		}
+	}
+	for _, name := range documents(t) {
+		if name != "README.md" && !linked["README.md "+name] {
+			t.Errorf("README.md does not lead to %s", name)
+		}
+	}
+}
+
+// anchors are the names that a Markdown renderer gives to the headings.
+func anchors(text string) map[string]bool {
+	names := map[string]bool{}
+	for _, m := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+		names[strings.ReplaceAll(notAnchor.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")] = true
+	}
+	return names
 }
 
 var (
