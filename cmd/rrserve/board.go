@@ -170,6 +170,7 @@ Exit codes: 0 every client is fresh, 1 one is stale or the server does not answe
 		},
 	}
 	o.registerConfig(cmd.Flags())
+	o.registerUnit(cmd.Flags())
 	o.registerMetrics(cmd.Flags())
 	return cmd
 }

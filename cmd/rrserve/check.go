@@ -53,10 +53,11 @@ Exit codes: 0 no problems, 1 problems, 2 wrong command line, 78 bad configuratio
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			r := &report{w: cmd.OutOrStdout(), progress: terminal(cmd.ErrOrStderr())}
-			return r.check(ctx, &o, &p, givenVariables(cmd.Flags()))
+			return r.check(ctx, &o, &p, givenVariables(cmd.Flags(), o.lookup))
 		},
 	}
 	o.register(cmd.Flags())
+	o.registerUnit(cmd.Flags())
 	p.register(cmd.Flags())
 	return cmd
 }
@@ -156,6 +157,7 @@ func (r *report) check(ctx context.Context, o *options, p *trialPull, variables 
 func (r *report) configuration(o *options, variables []string) {
 	r.section("CONFIGURATION")
 	r.row("file", cmp.Or(o.config, "none"))
+	r.row("unit", cmp.Or(o.unitFile, "none"))
 	r.row("variables", cmp.Or(strings.Join(variables, " "), "none"))
 	r.row("listen", o.listen)
 	if o.config != "" {
@@ -163,15 +165,15 @@ func (r *report) configuration(o *options, variables []string) {
 	}
 }
 
-// givenVariables are the variables of the environment that stand for flags and
-// are set. A flag on the command line may have won over one.
-func givenVariables(f *pflag.FlagSet) (names []string) {
+// givenVariables are the variables that stand for flags and are set. A flag on the
+// command line may have won over one.
+func givenVariables(f *pflag.FlagSet, lookup func(string) (string, bool)) (names []string) {
 	f.VisitAll(func(flag *pflag.Flag) {
-		if name, _, _ := findVariable(variable(flag), os.LookupEnv); name != "" {
+		if name, _, _ := findVariable(variable(flag), lookup); name != "" {
 			names = append(names, name)
 		}
 	})
-	if name, value, _ := findVariable(inlineKeysVariable, os.LookupEnv); value != "" {
+	if name, value, _ := findVariable(inlineKeysVariable, lookup); value != "" {
 		names = append(names, name)
 	}
 	return names

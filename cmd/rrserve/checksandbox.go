@@ -34,6 +34,7 @@ Exit codes: 0 every attempt was stopped, 1 one was not, 78 bad configuration.`,
 	}
 	cmd.Flags().StringVar(&o.root, "root", ".", "the `DIR`ectory to be served")
 	o.registerConfig(cmd.Flags())
+	o.registerUnit(cmd.Flags())
 	o.registerConfinement(cmd.Flags())
 	return cmd
 }

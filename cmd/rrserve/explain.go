@@ -54,6 +54,7 @@ Exit codes: 0 it would be served, 1 it would be refused, 2 wrong command line,
 		},
 	}
 	o.register(cmd.Flags())
+	o.registerUnit(cmd.Flags())
 	cmd.Flags().StringVar(&key, "key", "", "the client's `NAME`, not needed if there is only one")
 	return cmd
 }

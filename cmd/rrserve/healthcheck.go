@@ -39,6 +39,7 @@ Exit codes: 0 it answers within ` + answerTimeout.String() + `, 1 it does not, a
 	}
 	o.registerListen(cmd.Flags())
 	o.registerConfig(cmd.Flags())
+	o.registerUnit(cmd.Flags())
 	o.registerMetrics(cmd.Flags())
 	cmd.Flags().StringVar(&address, "address", "", addressUsage)
 	return cmd

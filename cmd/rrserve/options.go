@@ -27,6 +27,7 @@ type options struct {
 	inlineName     string   // of the variable that they are from
 	keysDir        string
 	config         string // file
+	unit           string // whose variables count too; "" for none
 	metricsListen  string // "" for none
 	listen         string
 	listenGiven    bool     // by the flag or the environment
@@ -54,12 +55,14 @@ type options struct {
 	logFormat      string
 	logLevel       string
 
-	given    *given             // what the following is not in, set by fromFile
-	flags    *pflag.FlagSet     // that set all this, set by fromFile
-	file     *config.Config     // the content of config, set by fromFile
-	level    slog.Level         // logLevel, set by check
-	startups sshsrv.Startups    // maxStartups, set by check
-	proxies  sshsrv.AddressList // proxyFrom, set by check
+	unitFile  string             // of unit, "" if there is none; set by read
+	variables map[string]string  // of unit, set by read
+	given     *given             // what the following is not in, set by fromFile
+	flags     *pflag.FlagSet     // that set all this, set by fromFile
+	file      *config.Config     // the content of config, set by fromFile
+	level     slog.Level         // logLevel, set by check
+	startups  sshsrv.Startups    // maxStartups, set by check
+	proxies   sshsrv.AddressList // proxyFrom, set by check
 }
 
 func (o *options) register(f *pflag.FlagSet) {
@@ -108,6 +111,11 @@ func (o *options) registerConfig(f *pflag.FlagSet) {
 	f.StringVar(&o.config, "config", "", "read this configuration `FILE` (default: "+systemConfigFile+", if there is one)")
 }
 
+// registerUnit is for the commands that look at the server as it is configured.
+func (o *options) registerUnit(f *pflag.FlagSet) {
+	f.StringVar(&o.unit, "unit", serviceUnit, "take also the RRSERVE_ variables of this systemd `UNIT`, if there is one; the environment wins over them. \"\" for none")
+}
+
 func (o *options) registerMetrics(f *pflag.FlagSet) {
 	f.StringVar(&o.metricsListen, "metrics-listen", "", "answer metrics, health checks and a status page over HTTP on this TCP `ADDRESS`, such as 127.0.0.1:9222")
 }
@@ -144,10 +152,27 @@ func (o *options) complete(f *pflag.FlagSet) error {
 // read sets the flags that were not given from the environment and then from the
 // configuration file.
 func (o *options) read(f *pflag.FlagSet) error {
-	if err := o.fromEnvironment(f, os.LookupEnv); err != nil {
+	if name, ok := os.LookupEnv(unitVariable); ok && o.unit != "" && !f.Changed("unit") {
+		o.unit = name
+	}
+	if o.unit != "" {
+		var err error
+		if o.unitFile, o.variables, err = unitVariables(unitDirs, o.unit); err != nil {
+			return err
+		}
+	}
+	if err := o.fromEnvironment(f, o.lookup); err != nil {
 		return err
 	}
 	return o.fromFile(f)
+}
+
+// lookup is os.LookupEnv, and finds what the unit has where there is none.
+func (o *options) lookup(name string) (value string, ok bool) {
+	if value, ok = os.LookupEnv(name); !ok {
+		value, ok = o.variables[name]
+	}
+	return value, ok
 }
 
 // fromEnvironment sets the flags that were not given. Other variables that
