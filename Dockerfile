@@ -1,11 +1,7 @@
-# The appliance: one static binary and nothing else. `make image` builds it;
-# with docker: make image-root && docker build -t rrserve .
+# The appliance: one static binary and nothing else. docs/container.md says how
+# to build it and how to run it.
 #
-#   docker run --read-only --cap-drop=all --security-opt=no-new-privileges \
-#     -p 2222:22 -v /srv:/data:ro -v rrserve-state:/var/lib/rrserve \
-#     -e RRSERVE_AUTHORIZED_KEY="ssh-ed25519 AAAA... pi" rrserve
-#
-# There is no /data in the image on purpose. With a forgotten -v the server
+# There is no /data in the image on purpose. With a forgotten mount the server
 # does not start; an empty directory would be served, and a client with
 # --delete would empty its copy.
 FROM scratch

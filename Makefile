@@ -129,9 +129,9 @@ image-index: go ## bin/image-index, images for amd64, arm64 and arm/v7 as one OC
 	@GO=$(GO) packaging/image-index.sh $(IMAGE) bin/image-index
 
 .PHONY: test-image
-test-image: image ## start the image without capabilities on a read-only root and pull from it, also with rootless podman
+test-image: image ## what docs/container.md says, tried with namespaces alone and with rootless podman; a stock rsync pulls
 	@packaging/test-image.sh $(IMAGE)
-	@packaging/test-podman.sh $(IMAGE)
+	@packaging/test-podman.sh
 
 # RRTEST_SHOTS=DIR keeps pictures of the page there.
 .PHONY: test-page
