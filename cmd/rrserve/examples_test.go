@@ -108,7 +108,7 @@ func TestExamplesWaitForPulls(t *testing.T) {
 func TestKubernetesIsRestricted(t *testing.T) {
 	text := readText(t, kubernetesExample)
 	for _, want := range []string{
-		"runAsNonRoot: true", "seccompProfile: {type: RuntimeDefault}",
+		"runAsNonRoot: true", "runAsUser: 65532", "runAsGroup: 65532", "seccompProfile: {type: RuntimeDefault}",
 		"allowPrivilegeEscalation: false", "capabilities: {drop: [ALL]}", "readOnlyRootFilesystem: true",
 		"automountServiceAccountToken: false", "persistentVolumeClaim: {claimName: data, readOnly: true}",
 		"{name: data, mountPath: /data, readOnly: true}", "policyTypes: [Ingress, Egress]",
