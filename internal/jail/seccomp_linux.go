@@ -1,4 +1,4 @@
-//go:build linux && (amd64 || arm64 || loong64 || riscv64)
+//go:build linux && (amd64 || arm || arm64 || loong64 || riscv64)
 
 package jail
 
@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"os"
 	"runtime"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,7 @@ import (
 // another one, such as 32-bit x86, has other numbers.
 var auditArch = map[string]uint32{
 	"amd64":   unix.AUDIT_ARCH_X86_64,
+	"arm":     unix.AUDIT_ARCH_ARM,
 	"arm64":   unix.AUDIT_ARCH_AARCH64,
 	"loong64": unix.AUDIT_ARCH_LOONGARCH64,
 	"riscv64": unix.AUDIT_ARCH_RISCV64,
@@ -36,16 +38,16 @@ var auditArch = map[string]uint32{
 // No other architecture has numbers as high.
 const x32 = 0x40000000
 
-// always are the calls that are allowed whatever their arguments.
+// always are the calls that are allowed whatever their arguments. alwaysByWidth
+// has those whose names differ between registers of 64 and of 32 bits.
 var always = []uint32{
 	// Files and sockets that are open.
-	unix.SYS_READ, unix.SYS_WRITE, unix.SYS_READV, unix.SYS_WRITEV, unix.SYS_PREAD64, unix.SYS_PWRITE64, unix.SYS_LSEEK, unix.SYS_CLOSE,
+	unix.SYS_READ, unix.SYS_WRITE, unix.SYS_READV, unix.SYS_WRITEV, unix.SYS_PREAD64, unix.SYS_PWRITE64, unix.SYS_CLOSE,
 	unix.SYS_FDATASYNC, // of the database of checksums, which is open
 	unix.SYS_ACCEPT4, unix.SYS_SHUTDOWN, unix.SYS_GETSOCKNAME, unix.SYS_GETPEERNAME, unix.SYS_GETSOCKOPT,
 	unix.SYS_EPOLL_PWAIT, unix.SYS_EPOLL_CTL,
 	// Files by name, to read them.
-	unix.SYS_OPENAT2, unix.SYS_STATX, unix.SYS_NEWFSTATAT, unix.SYS_FSTAT, unix.SYS_READLINKAT, unix.SYS_FACCESSAT,
-	unix.SYS_GETDENTS64, unix.SYS_STATFS, unix.SYS_FSTATFS,
+	unix.SYS_OPENAT2, unix.SYS_STATX, unix.SYS_READLINKAT, unix.SYS_FACCESSAT, unix.SYS_GETDENTS64,
 	unix.SYS_GETXATTR, unix.SYS_LGETXATTR, unix.SYS_LISTXATTR, unix.SYS_LLISTXATTR, unix.SYS_GETXATTRAT, unix.SYS_LISTXATTRAT,
 	// The Go runtime: memory, threads, signals, clocks.
 	unix.SYS_FUTEX, unix.SYS_NANOSLEEP, unix.SYS_CLOCK_NANOSLEEP, unix.SYS_CLOCK_GETTIME, unix.SYS_RESTART_SYSCALL,
@@ -55,7 +57,8 @@ var always = []uint32{
 }
 
 // condition is on the lower half of an argument, the half that the kernel looks
-// at in all the arguments named here.
+// at in all the arguments named here. In a register of 32 bits it is all there is,
+// and no call with a condition has an argument that takes two of them.
 type condition struct {
 	arg        int // 0 to 5
 	mask, want uint32
@@ -76,14 +79,16 @@ func sometimes(pid uint32) []conditional {
 	only := func(nr uint32, when ...condition) conditional { return conditional{nr, when} }
 	rules := []conditional{
 		only(unix.SYS_OPENAT, condition{2, writes, unix.O_RDONLY}),
-		only(unix.SYS_MMAP, condition{2, unix.PROT_EXEC, 0}),
+		only(sysMmap, condition{2, unix.PROT_EXEC, 0}),
 		only(unix.SYS_CLONE, condition{0, all &^ unix.CLONE_SETTLS, thread}),
 		only(unix.SYS_TGKILL, equal(0, pid)),            // a thread of this process, to preempt it
 		only(unix.SYS_PRCTL, equal(0, unix.PR_SET_VMA)), // names of the heap's mappings
-		only(unix.SYS_FCNTL, equal(1, unix.F_DUPFD_CLOEXEC)),
-		only(unix.SYS_FCNTL, equal(1, unix.F_GETFL)),
-		only(unix.SYS_FCNTL, equal(1, unix.F_SETFL)),
 		only(unix.SYS_SETSOCKOPT, equal(1, unix.SOL_SOCKET), equal(2, unix.SO_KEEPALIVE)),
+	}
+	for _, nr := range sysFcntl {
+		for _, cmd := range []uint32{unix.F_DUPFD_CLOEXEC, unix.F_GETFL, unix.F_SETFL} {
+			rules = append(rules, only(nr, equal(1, cmd)))
+		}
 	}
 	for _, opt := range []uint32{unix.TCP_NODELAY, unix.TCP_KEEPIDLE, unix.TCP_KEEPINTVL, unix.TCP_KEEPCNT, unix.TCP_QUICKACK} {
 		rules = append(rules, only(unix.SYS_SETSOCKOPT, equal(1, unix.IPPROTO_TCP), equal(2, opt)))
@@ -127,7 +132,7 @@ func filterProgram() []unix.SockFilter {
 	add(load, dataNr, 0, 0)
 	add(atLeast, x32, 0, 1)
 	add(ret, deny, 0, 0)
-	for _, nr := range always {
+	for _, nr := range slices.Concat(always, alwaysByWidth) {
 		add(equal, nr, 0, 1)
 		add(ret, allow, 0, 0)
 	}
