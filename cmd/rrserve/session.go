@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/bits"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -24,8 +25,10 @@ import (
 )
 
 // sumMemory bounds the memory for block sums of all sessions, in bytes: enough for
-// two files of several hundred GiB and many small ones.
-const sumMemory = 1 << 30
+// two files of several hundred GiB and many small ones. Where addresses have 32 bits
+// it is an eighth: they reach 2 to 4 GiB, sums that come and go take several times
+// their size, and an allocation that finds no room ends the process.
+const sumMemory = 1 << 30 >> ((64 - bits.UintSize) / 32 * 3)
 
 // maxFetched bounds the files that all sessions together read before their turn:
 // 128 MiB of memory, and an eighth of the threads that a Go process may have.
