@@ -215,12 +215,12 @@ func richRootOnly(tr *Tree) {
 	tr.Node("special/char", unix.S_IFCHR|0o600, 5, 300)
 	tr.Node("special/block", unix.S_IFBLK|0o660, 7, 200)
 	tr.Node("special/block2", unix.S_IFBLK|0o660, 260, 70000)
-	for name, id := range map[string][2]int{
+	for name, id := range map[string][2]uint32{
 		"owners/daemon": {1, 1}, "owners/nobody": {65534, 65534}, "owners/unknown": {12345, 54321},
 		"owners/big": {4_000_000_000, 3_000_000_000}, "owners/mixed": {0, 12345},
 	} {
 		tr.File(name, name)
-		tr.Chown(name, id[0], id[1])
+		tr.Chown(name, int(id[0]), int(id[1]))
 	}
 	tr.Symlink("owners/link", "daemon")
 	tr.Chown("owners/link", 1, 2)

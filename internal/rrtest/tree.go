@@ -58,14 +58,14 @@ func (tr *Tree) touch(name string) {
 
 // Time sets the modification and access time of name.
 func (tr *Tree) Time(name string, sec, nsec int64) {
-	ts := unix.Timespec{Sec: sec, Nsec: nsec}
+	ts := unix.NsecToTimespec(sec*1e9 + nsec)
 	tr.times[name] = [2]unix.Timespec{ts, ts}
 }
 
 // Atime sets the access time of name, in seconds, in place of its mtime.
 func (tr *Tree) Atime(name string, sec int64) {
 	ts := tr.times[name]
-	ts[0] = unix.Timespec{Sec: sec, Nsec: 7}
+	ts[0] = unix.NsecToTimespec(sec*1e9 + 7)
 	tr.times[name] = ts
 }
 
