@@ -25,7 +25,7 @@ endif
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1~\2/p' Makefile | while IFS='~' read -r name what; do printf '%-17s%s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1~\2/p' Makefile | while IFS='~' read -r name what; do printf '%-22s%s\n' "$$name" "$$what"; done
 
 .PHONY: go
 go:
@@ -138,6 +138,12 @@ test-image: image ## what docs/container.md says, tried with namespaces alone an
 test-page: go ## click through the status page in headless Chromium, with and without JavaScript
 	@command -v chromedriver >/dev/null || { echo "make test-page: apt-get install chromium chromium-driver" >&2; exit 1; }
 	$(GO) test -C test -count=1 -timeout 9m -tags page -run '^TestStatusPage$$'
+
+# 386 is what amd64 runs too, and int has 32 bits there.
+.PHONY: test-platforms
+test-platforms: go ## the sandbox on 32-bit ARM, arm64 and riscv64, in qemu, and the engine with 32 bits; needs Debian on amd64
+	GOARCH=386 $(GO) test -count=1 -timeout 9m ./internal/rsyncproto/... ./fuzz
+	@GO=$(GO) packaging/test-platforms.sh
 
 .PHONY: test-rules
 test-rules: ## promtool's opinion of the alerts and the dashboard in examples
