@@ -106,7 +106,7 @@ bench: go ## compare with OpenSSH + rrsync + rsync, same client, same tree
 .PHONY: lint
 lint: check ## check, shellcheck, and golangci-lint where it is installed
 	@command -v shellcheck >/dev/null || { echo "make lint: apt-get install shellcheck" >&2; exit 1; }
-	shellcheck .ci/run examples/pull/rrserve-pull examples/snapshot/*.sh packaging/*.sh packaging/deb/* packaging/rpm/* $(wildcard test/*.sh) fuzz/run.sh
+	shellcheck .ci/run examples/pull/rrserve-pull examples/snapshot/*.sh packaging/*.sh packaging/deb/* packaging/rpm/* packaging/apk/* packaging/openrc/* $(wildcard test/*.sh) fuzz/run.sh
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "make lint: golangci-lint is not installed; its import rules are in make test too"; fi
 
 # The image holds what lies in bin/image; nothing is compiled or run while it
@@ -177,7 +177,7 @@ packages: dist ## and .deb, .rpm and .apk of these
 	@packaging/checksums.sh
 
 .PHONY: test-packages
-test-packages: packages ## install, use, upgrade, remove and purge the .deb in a clean Debian; needs root
+test-packages: packages ## install, use, upgrade and remove them in clean machines that boot; needs root
 	@packaging/test-packages.sh
 
 .PHONY: install

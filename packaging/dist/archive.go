@@ -15,7 +15,7 @@ import (
 // documents are the files and directories of the repository that go along.
 var documents = []string{
 	"LICENSE", "NEWS.md", "README.md", "SECURITY.md", "docs", "examples",
-	"packaging/fail2ban", "packaging/man", "packaging/systemd",
+	"packaging/fail2ban", "packaging/man", "packaging/openrc", "packaging/systemd",
 }
 
 // archive is a tar file in the making.
