@@ -44,7 +44,7 @@ fi
 if [ ! -x "$old_dir/usr/bin/rsync" ]; then
 	todo="unpack Debian's package rsync=$old_version into $old_dir (apt-get download rsync=$old_version; dpkg -x)"
 	[ "${1-}" != --check ] || give_up "$todo"
-	command -v apt-get >/dev/null && command -v dpkg >/dev/null || give_up "no apt-get and dpkg here; $todo"
+	if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then give_up "no apt-get and dpkg here; $todo"; fi
 	mkdir -p "$cache/download"
 	(cd "$cache/download" && { apt-get download -qq "rsync=$old_version" || { apt-get update -qq && apt-get download -qq "rsync=$old_version"; }; }) >&2 ||
 		give_up "apt-get does not offer it; $todo"

@@ -28,7 +28,7 @@ func TestScript(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", bin+":"+env.Getenv("PATH"))
 			env.Setenv(unitVariable, "") // that of this machine is somebody else's
-			if os.Geteuid() == 0 { // only root may look into the script's directory
+			if os.Geteuid() == 0 {       // only root may look into the script's directory
 				env.Setenv("RRSERVE_READ_ALL", "true")
 			}
 			return nil
