@@ -102,9 +102,6 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	}
 
 	defer onStateSignal(srv.LogState)()
-	notify.ready()
-	defer notify.start(srv.Alive)()
-	again.start(srv, notify, hangups)
 	for _, k := range hostKeys {
 		log.Info("host key", "type", k.Type(), "fingerprint", k.Fingerprint(), "file", k.path)
 	}
@@ -114,6 +111,10 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	} else {
 		fmt.Fprintf(stderr, "On the other machine:\n\n    %s\n\n", command)
 	}
+	// After the log: who has waited for the start may look there for the fingerprint.
+	notify.ready()
+	defer notify.start(srv.Alive)()
+	again.start(srv, notify, hangups)
 	return serveUntil(ctx, srv, ln, signals, notify, log)
 }
 
