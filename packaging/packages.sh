@@ -47,6 +47,7 @@ cp packaging/systemd/rrserve.socket packaging/systemd/read-all.conf packaging/sy
 cp -r packaging/fail2ban packaging/apk bin/completions $stage
 
 for arch in amd64 arm64 armv7 riscv64; do
+	[ -d "dist/linux-$arch" ] || continue # make packages PLATFORMS=linux/amd64
 	cp "dist/linux-$arch/rrserve" $stage/rrserve
 	find $stage -type d -exec chmod 0755 {} + -o -type f -exec chmod 0644 {} +
 	chmod 0755 $stage/rrserve
