@@ -145,6 +145,15 @@ test-platforms: go ## the sandbox on 32-bit ARM, arm64 and riscv64, in qemu, and
 	GOARCH=386 $(GO) test -count=1 -timeout 9m ./internal/rsyncproto/... ./fuzz
 	@GO=$(GO) packaging/test-platforms.sh
 
+# The machines are processes of a namespace that ends with the test, whatever ends it.
+.PHONY: test-docs
+test-docs: go ## follow the documents, command by command, in clean Debians that are booted for it; needs root
+	@for tool in debootstrap systemd-nspawn ip nsenter unshare rsync git; do \
+		command -v $$tool >/dev/null || { echo "make test-docs: $$tool is missing: apt-get install debootstrap systemd-container iproute2 util-linux rsync git" >&2; exit 1; }; \
+	done
+	@[ "$$(id -u)" = 0 ] || { echo "make test-docs: needs root, to boot machines" >&2; exit 1; }
+	unshare --mount --pid --fork --kill-child --mount-proc $(GO) test -C test -count=1 -timeout 9m -tags docs -run '^TestDocuments' .
+
 .PHONY: test-rules
 test-rules: ## promtool's opinion of the alerts and the dashboard in examples
 	@packaging/test-rules.sh

@@ -1,0 +1,362 @@
+//go:build docs
+
+package test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"rrserve/internal/rrtest"
+)
+
+// step is a script, and where it runs: main, backup, checkout (main, in a clone), or host,
+// which sees the others' files below $MAIN and $BACKUP.
+type step struct{ on, script string }
+
+// walk is a document that a reader follows from top to bottom.
+type walk struct {
+	document string
+	old      bool              // main has sshd and rsync, which the document moves away from
+	given    []step            // what is there before, by the document's own text
+	serves   map[string]string // lines that go on until they are interrupted, and what they print once they serve
+	byHand   map[string][]step // what the prose asks for after the block that begins with a line
+	holds    []step            // what the reader has in the end
+}
+
+// The scripts that several documents share.
+const (
+	clone   = "cp -a /usr/src/rrserve .\n"
+	deb     = "cp /usr/src/rrserve_*.deb .\n"
+	install = deb + "apt-get install -y ./rrserve_*.deb\n"
+	// A tree of several owners, all of which everybody may read.
+	tree = `mkdir -p '/srv/photos/summer 2026' /srv/mail
+head -c 300000 /dev/urandom >'/srv/photos/summer 2026/beach.jpg'
+ln -s 'summer 2026' /srv/photos/newest
+echo hello >/srv/mail/inbox
+chown -R 1000:1000 /srv/photos
+chown 1001:mail /srv/mail/inbox
+`
+	// The same, with files that their owners keep to themselves.
+	privateTree = tree + "chmod 0600 /srv/mail/inbox\nchmod 0700 '/srv/photos/summer 2026'\n"
+	keyPair     = "mkdir -p -m 0700 .ssh\nssh-keygen -q -t ed25519 -N '' -f .ssh/id_ed25519 -C backup\ncp .ssh/id_ed25519.pub /walk/backup.pub\n"
+	service     = "install -D /walk/backup.pub /etc/rrserve/authorized_keys\necho RRSERVE_ROOT=/srv >>/etc/rrserve/rrserve.env\nsystemctl start rrserve\n"
+	readAll     = "install -D -m 0644 /usr/share/doc/rrserve/examples/read-all.conf /etc/systemd/system/rrserve.service.d/read-all.conf\nsystemctl daemon-reload\n"
+	pull        = "rsync -a -e 'ssh -p 2222' rrserve@main: got\n"
+	auditLog    = "until grep beach.jpg /var/log/rrserve/audit.log; do sleep 0.1; done\n"
+	// same fails unless two trees are alike, down to owners and times.
+	same = `same() { diff -r --no-dereference "$1" "$2"; [ -z "$(rsync -aHXin --delete "$1/" "$2/" | tee /dev/stderr)" ]; }
+`
+	// nightly fails unless the timer runs at night, and its service makes a second copy.
+	nightly = `next=$(systemctl show --value --property NextElapseUSecRealtime rrserve-pull.timer)
+case $next in *' 02:'* | *' 03:00:'*) ;; *) echo "the timer elapses at: $next" >&2; exit 1 ;; esac
+[ "$(ls -d /srv/backup/main/2* | wc -l)" = 1 ]
+systemctl start rrserve-pull.service
+[ "$(ls -d /srv/backup/main/2* | wc -l)" = 2 ]
+`
+	// btrfs copies, for the machines have no such file system.
+	btrfs = `cat >/usr/local/bin/btrfs <<'.'
+#!/bin/sh
+case $* in 'subvolume snapshot -r '*) cp -a "$4" "$5" ;; 'subvolume delete '*) rm -r "$3" ;; *) exit 1 ;; esac
+.
+chmod 0755 /usr/local/bin/btrfs
+`
+	nightlySame = same + `for copy in $BACKUP/srv/backup/main/2*; do same $MAIN/srv $copy; done
+`
+)
+
+var walks = []walk{
+	{
+		document: "README.md",
+		given:    []step{{"main", tree + clone}, {"backup", keyPair + "mkdir -p /home/pi"}, {"main", "cp /walk/backup.pub rrserve/"}},
+		serves:   map[string]string{"make run ROOT=/srv KEY=backup.pub": "listening"},
+		holds:    []step{{"host", same + "same $MAIN/srv $BACKUP/home/pi/Backup"}},
+	},
+	{
+		document: "docs/quick-start.md",
+		given:    []step{{"main", privateTree + deb}, {"backup", clone + "cd rrserve"}},
+		byHand: map[string][]step{
+			"apt-get install -y rsync openssh-client": {{"backup", "cp backup.pub /walk"}, {"main", "cp /walk/backup.pub ."}},
+		},
+		holds: []step{{"host", nightlySame}, {"backup", nightly}, {"host", nightlySame}},
+	},
+	{
+		document: "docs/moving-from-rrsync.md",
+		old:      true,
+		given: []step{
+			{"backup", keyPair + "mkdir -p /home/pi\nssh-keyscan -t ed25519 main >.ssh/known_hosts\n"},
+			{"main", privateTree + deb + `useradd --create-home pi
+chown -R pi: /srv
+mkdir -m 0700 ~pi/.ssh
+echo "command=\"rrsync -ro /srv\",restrict $(cat /walk/backup.pub)" >~pi/.ssh/authorized_keys
+chown -R pi: ~pi/.ssh
+`},
+			{"backup", "rsync -a --delete pi@main: /home/pi/Backup/\n"},
+			{"main", "echo more >>/srv/mail/inbox\nrm -r /srv/photos/newest"},
+		},
+		holds: []step{
+			{"host", same + "same $MAIN/srv $BACKUP/home/pi/Backup"},
+			{"backup", "[ -s before.txt ]\n! ssh -p 2022 -o BatchMode=yes -o StrictHostKeyChecking=no pi@main"},
+			{"main", "rm /etc/systemd/system/rrserve.service.d/user.conf\n" + readAll + "systemctl restart rrserve\nuserdel pi\napt-get remove -y rsync\nchown 1001 /srv/mail/inbox"},
+			{"backup", "rsync -a --delete pi@main: /home/pi/Backup/"},
+			{"host", same + "same $MAIN/srv $BACKUP/home/pi/Backup"},
+		},
+	},
+	{
+		document: "docs/hardening.md",
+		given:    []step{{"main", privateTree + install + readAll}, {"backup", keyPair}, {"main", service}},
+		holds: []step{
+			{"backup", pull},
+			{"host", same + "same $MAIN/srv/photos $BACKUP/root/got"},
+			{"main", auditLog},
+		},
+	},
+	{
+		document: "docs/metrics.md",
+		given:    []step{{"main", tree + install}, {"backup", keyPair}, {"main", service}},
+		holds: []step{
+			{"backup", pull},
+			{"main", "until rrserve status | grep fresh; do sleep 0.1; done"},
+		},
+	},
+	{
+		document: "docs/configuration.md",
+		old:      true,
+		given: []step{
+			{"main", tree + clone + install},
+			{"backup", keyPair},
+			{"main", service + "cp /walk/backup.pub .\ninstall -D backup.pub /etc/rrserve/keys.d/pi.pub\ninstall -D rrserve/examples/snapshot/btrfs.sh /usr/local/lib/rrserve/btrfs.sh\nmkdir /srv/snapshots\n"},
+		},
+		byHand: map[string][]step{
+			`metrics_listen = "127.0.0.1:9222"      # every flag, with _ for -`: {{"main", "rrserve check"}},
+			"[roots.photos]": {{"main", "rrserve check\nrm /etc/rrserve/rrserve.toml"}},
+			"[Unit]": {
+				{"main", "install -D -m 0644 /dev/stdin /etc/systemd/system/rrserve.socket.d/override.conf <<'.'\n[Unit]\nConditionPathExists=\n.\nrm -r /etc/rrserve/keys.d /etc/rrserve/authorized_keys\nsystemctl daemon-reload\nsystemctl restart rrserve.socket rrserve"},
+				{"backup", pull}, {"host", same + "same $MAIN/srv $BACKUP/root/got"}, {"backup", "rm -r got"}},
+			"/var/log/rrserve/audit.log {": {
+				{"main", "echo RRSERVE_AUDIT_LOG=/var/log/rrserve/audit.log >>/etc/rrserve/rrserve.env\nsystemctl restart rrserve"},
+				{"backup", pull},
+				{"main", auditLog + "logrotate --force /etc/logrotate.d/rrserve\n[ -s /var/log/rrserve/audit.log.1.gz ]"},
+				{"backup", "rm -r got\n" + pull},
+				{"main", auditLog}},
+		},
+	},
+	{
+		document: "examples/snapshot/README.md",
+		given: []step{
+			{"main", tree + clone + install + btrfs + `cat >/etc/rrserve/rrserve.toml <<'.'
+[roots.photos]
+path = "/srv/photos"
+snapshot_cmd = ["/usr/local/lib/rrserve/btrfs.sh"]
+snapshot_dir = "/srv/snapshots"
+[clients.pi]
+root = "photos"
+.
+`},
+			{"backup", keyPair},
+			{"main", "install -D -m 0644 /walk/backup.pub /etc/rrserve/keys.d/pi.pub"},
+		},
+		serves: map[string]string{"rrserve --config /etc/rrserve/rrserve.toml --keys-dir /etc/rrserve/keys.d": "listening"},
+		holds: []step{
+			{"backup", pull},
+			{"host", same + "same $MAIN/srv/photos $BACKUP/root/got"},
+			{"main", "grep /srv/snapshots/rrserve- /walk/serves\nkill -INT %1\nwait %1\nrmdir /srv/snapshots"},
+		},
+	},
+	{
+		document: "examples/pull/README.md",
+		given:    []step{{"main", tree + install}, {"backup", clone}},
+		byHand: map[string][]step{
+			"cd rrserve/examples/pull": {{"backup", "cp /etc/rrserve-pull/id_ed25519.pub /walk/backup.pub"}, {"main", service}},
+		},
+		holds: []step{
+			{"host", nightlySame},
+			{"backup", nightly},
+			{"host", nightlySame},
+			{"backup", `eval "$(sed -n 's/^[^#]* root //p' /etc/cron.d/rrserve-pull)"; [ -s /var/log/rrserve-pull.log ]`},
+		},
+	},
+}
+
+// notHere are blocks that cannot run on the machines of this test, by document and first line.
+var notHere = map[string]string{}
+
+// TestDocuments follows each document as a reader would, in Debians that were booted for
+// it, and looks whether the reader ends with what was promised.
+func TestDocuments(t *testing.T) {
+	base := cleanBase(t)
+	for _, w := range walks {
+		t.Run(w.document, func(t *testing.T) { w.follow(t, base) })
+	}
+}
+
+// Each document with something to run is followed, and nothing is listed that is not there.
+func TestDocumentsListed(t *testing.T) {
+	documents, err := filepath.Glob("../docs/*.md")
+	check(t, err)
+	examples, err := filepath.Glob("../examples/*/README.md")
+	check(t, err)
+	documents = append(append(documents, examples...), "../README.md", "../CONTRIBUTING.md", "../SECURITY.md")
+	unused := map[string]bool{}
+	for block := range notHere {
+		unused[block] = true
+	}
+	for _, name := range documents {
+		document := strings.TrimPrefix(name, "../")
+		var runs bool
+		for _, f := range fences(t, document) {
+			delete(unused, document+": "+firstLine(f.Text))
+			runs = runs || runnable(document, f)
+		}
+		if followed := slices.ContainsFunc(walks, func(w walk) bool { return w.document == document }); runs != followed {
+			t.Errorf("%s: has blocks to run: %v; followed: %v", document, runs, followed)
+		}
+	}
+	for block := range unused {
+		t.Errorf("no block %s", block)
+	}
+}
+
+func fences(t *testing.T, document string) []rrtest.Fence {
+	t.Helper()
+	text, err := os.ReadFile("../" + document)
+	check(t, err)
+	all, _ := rrtest.Fences(string(text))
+	return all
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+// runnable reports whether a block is for the machines of this test: those of kind container
+// are for make test-image.
+func runnable(document string, f rrtest.Fence) bool {
+	_, excused := notHere[document+": "+firstLine(f.Text)]
+	return !excused && f.Kind != "yaml" && f.Arg != "" && f.Arg != "container"
+}
+
+// walker is a reader with a shell on each machine.
+type walker struct {
+	*walk
+	t        *testing.T
+	main     *machine
+	roots    []string // of both, for steps on the host
+	sessions map[string]*session
+	last     map[string]string // what the last block printed, by session
+	unused   map[string]bool   // keys of serves and byHand
+}
+
+func (w *walk) follow(t *testing.T, base string) {
+	shared := rrtest.TempDir(t)
+	main, backup := pair(t, base, shared)
+	if !w.old {
+		main.enter("--all", append([]string{"dpkg", "--purge"}, clientPackages...)...)
+	}
+	r := &walker{walk: w, t: t, main: main, last: map[string]string{}, unused: map[string]bool{}, sessions: map[string]*session{
+		"main":     main.login("main", shared),
+		"backup":   backup.login("backup", shared),
+		"checkout": main.login("checkout", shared),
+	}, roots: []string{"MAIN=" + main.root(), "BACKUP=" + backup.root()}}
+	for line := range w.serves {
+		r.unused[line] = true
+	}
+	for line := range w.byHand {
+		r.unused[line] = true
+	}
+	r.steps("what is given", w.given)
+	for _, f := range fences(t, w.document) {
+		r.block(f)
+		if by, ok := w.byHand[firstLine(f.Text)]; ok {
+			delete(r.unused, firstLine(f.Text))
+			r.steps("by hand", by)
+		}
+	}
+	r.steps("what holds", w.holds)
+	for line := range r.unused {
+		t.Errorf("%s: no line %q", w.document, line)
+	}
+}
+
+func (r *walker) steps(what string, steps []step) {
+	r.t.Helper()
+	for _, s := range steps {
+		if s.on != "host" {
+			r.run(s.on, what, 1, s.script)
+			continue
+		}
+		cmd := exec.Command("bash", "-euo", "pipefail", "-c", s.script)
+		cmd.Env = append(os.Environ(), r.roots...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			r.t.Fatalf("%s, %s: %v\n%s\n--- it says\n%s", r.document, what, err, s.script, out)
+		}
+	}
+}
+
+// block does what the info string of a fence says.
+func (r *walker) block(f rrtest.Fence) {
+	r.t.Helper()
+	if f.Kind == "text" && f.Arg != "" {
+		r.compare(f)
+	}
+	if f.Kind == "text" || !runnable(r.document, f) {
+		return
+	}
+	if f.Kind == "sh" {
+		r.run(f.Arg, r.document, f.Line, r.interruptible(f.Text))
+		return
+	}
+	name, on, other := strings.Cut(f.Arg, "@")
+	if !other {
+		on = "main"
+	}
+	// systemctl edit reads the units again too.
+	r.run(on, r.document, f.Line, fmt.Sprintf("install -D -m 0644 /dev/stdin '%s' <<'.'\n%s.\ncase '%s' in *.d/*.conf) systemctl daemon-reload ;; esac\n", name, f.Text, name))
+}
+
+// interruptible lets the lines of a block that serve do so in the background.
+func (r *walker) interruptible(script string) string {
+	for line, serving := range r.serves {
+		background := fmt.Sprintf("set -m; %s >/walk/serves 2>&1 & set +m; until grep -q '%s' /walk/serves; do kill -0 $!; sleep 0.1; done; cat /walk/serves", line, serving)
+		if all := strings.Split(script, "\n"); slices.Contains(all, line) {
+			all[slices.Index(all, line)] = background
+			delete(r.unused, line)
+			script = strings.Join(all, "\n")
+		}
+	}
+	return script
+}
+
+func (r *walker) run(on, document string, line int, script string) {
+	r.t.Helper()
+	s := r.sessions[on]
+	if s == nil {
+		r.t.Fatalf("%s:%d: there is no machine %q", document, line, on)
+	}
+	out, err := s.run(document, line, script)
+	if err != nil {
+		log, _ := exec.Command("nsenter", fmt.Sprintf("--target=%d", r.main.leader), "--all", "journalctl", "--no-pager", "--quiet", "--lines=30", "_COMM=rrserve", "+", "UNIT=rrserve.service", "+", "UNIT=rrserve.socket").CombinedOutput()
+		r.t.Fatalf("%s, %s:%d on %s: %v\n%s\n--- it says\n%s--- the journal of main's rrserve\n%s", r.document, document, line, on, err, script, out, log)
+	}
+	r.last[on] = out
+}
+
+// vary is what differs between two runs of one command: numbers, dates, fingerprints.
+var vary = regexp.MustCompile(`SHA256:[A-Za-z0-9+/]{43}|[0-9a-f]*[0-9][0-9a-f]*|\s+`)
+
+// compare holds an output in the document against what the last block printed.
+func (r *walker) compare(f rrtest.Fence) {
+	r.t.Helper()
+	got := vary.ReplaceAllString(r.last[f.Arg], "#")
+	for want := range strings.Lines(f.Text) {
+		if !strings.Contains(got, vary.ReplaceAllString(strings.TrimSpace(want), "#")) {
+			r.t.Errorf("%s:%d: the command before it does not print %q, but\n%s", r.document, f.Line, want, r.last[f.Arg])
+		}
+	}
+}
