@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"rrserve/internal/rrtest"
 )
 
 func TestFiles(t *testing.T) {
@@ -193,30 +195,35 @@ func TestLicence(t *testing.T) {
 // documents are the texts whose commands, links and options are held to be true.
 func documents(t *testing.T) []string {
 	t.Helper()
-	names := []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/pull/README.md"}
-	docs, err := filepath.Glob("docs/*.md")
-	if err != nil {
-		t.Fatal(err)
+	names := []string{"README.md", "CONTRIBUTING.md", "SECURITY.md"}
+	for _, pattern := range []string{"docs/*.md", "examples/*/README.md"} {
+		more, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, more...)
 	}
-	return append(names, docs...)
+	return names
 }
 
 var (
-	fenced     = regexp.MustCompile("(?ms)^```[^`\n]*\n(.*?)^```")
+	fenceInfo  = regexp.MustCompile(`^(sh (main|backup|checkout|container|cluster)|(toml|conf) /[^ @]+(@backup)?|text|yaml)$`)
 	codeSpan   = regexp.MustCompile("`([^`\n]+)`")
 	makeTarget = regexp.MustCompile(`(?m)(?:^|&& |\$ )(?:sudo )?make ([a-z][a-z-]*)`)
 	mdLink     = regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
 	heading    = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	notAnchor  = regexp.MustCompile(`[^a-z0-9_ -]`)
+	repoPath   = regexp.MustCompile(`^(?:bench|cmd|docs|examples|fuzz|internal|packaging|test)/[^ ]*$`)
 	rule       = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
 )
 
 // codeOf returns the fenced blocks and code spans of a document.
 func codeOf(text string) (code []string) {
-	for _, m := range fenced.FindAllStringSubmatch(text, -1) {
-		code = append(code, m[1])
+	fences, rest := rrtest.Fences(text)
+	for _, f := range fences {
+		code = append(code, f.Text)
 	}
-	for _, m := range codeSpan.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+	for _, m := range codeSpan.FindAllStringSubmatch(rest, -1) {
 		code = append(code, m[1])
 	}
 	return code
@@ -235,6 +242,9 @@ func TestDocuments(t *testing.T) {
 					t.Errorf("%s: the Makefile has no target %q", name, m[1])
 				}
 			}
+			if found, _ := filepath.Glob(code); repoPath.MatchString(code) && len(found) == 0 {
+				t.Errorf("%s: there is no %s", name, code)
+			}
 		}
 	}
 	for _, want := range []string{"make run", "make test"} {
@@ -244,6 +254,18 @@ func TestDocuments(t *testing.T) {
 	}
 	if !strings.Contains(readFile(t, ".ci/run"), "make test") {
 		t.Error(".ci/run does not run the README's test command")
+	}
+}
+
+// Each fenced block says where it belongs: test-docs runs it there.
+func TestFences(t *testing.T) {
+	for _, name := range documents(t) {
+		fences, _ := rrtest.Fences(readFile(t, name))
+		for _, f := range fences {
+			if info := strings.TrimSpace(f.Kind + " " + f.Arg); !fenceInfo.MatchString(info) {
+				t.Errorf("%s:%d: a block marked %q; allowed is %v", name, f.Line-1, info, fenceInfo)
+			}
+		}
 	}
 }
 
@@ -274,7 +296,8 @@ func TestLinks(t *testing.T) {
 // anchors are the names that a Markdown renderer gives to the headings.
 func anchors(text string) map[string]bool {
 	names := map[string]bool{}
-	for _, m := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+	_, text = rrtest.Fences(text)
+	for _, m := range heading.FindAllStringSubmatch(text, -1) {
 		names[strings.ReplaceAll(notAnchor.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")] = true
 	}
 	return names

@@ -169,6 +169,11 @@ func (m *machine) enter(namespaces string, args ...string) string {
 // root is the machine's root directory, as the host sees it.
 func (m *machine) root() string { return fmt.Sprintf("/proc/%d/root", m.leader) }
 
+// journal is what the programs of this repository have said lately.
+func (m *machine) journal() string {
+	return m.enter("--all", "journalctl", "--no-pager", "--quiet", "--lines=30", "_COMM=rrserve", "+", "UNIT=rrserve.service", "+", "UNIT=rrserve.socket", "+", "_SYSTEMD_UNIT=rrserve-pull.service")
+}
+
 // session is root's shell, in which one block after the other is run: directory, variables
 // and background jobs stay.
 type session struct {
