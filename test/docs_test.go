@@ -84,6 +84,10 @@ var walks = []walk{
 			"ssh-keyscan -p 2222 -t ed25519 main >/etc/rrserve-pull/known_hosts": {
 				{"main", "journalctl -u rrserve | grep -o 'SHA256:[^ ]*' >/walk/fingerprint"},
 				{"backup", "ssh-keygen -l -f /etc/rrserve-pull/known_hosts | grep -F \"$(cat /walk/fingerprint)\""}},
+			// Then without a package.
+			"cp examples/pull/rrserve-pull.service examples/pull/rrserve-pull.timer /etc/systemd/system/": {
+				{"host", nightlySame},
+				{"main", clone + "apt-get remove -y rrserve\nrm /etc/systemd/system/rrserve.service.d/read-all.conf\n"}},
 		},
 		holds: []step{{"host", nightlySame}, {"backup", nightly}, {"host", nightlySame}},
 	},
