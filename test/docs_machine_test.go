@@ -84,10 +84,11 @@ func boot(t *testing.T, base, shared, name string) *machine {
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(rrtest.TempDir(t), "notify"), Net: "unixgram"})
 	check(t, err)
 	defer notify.Close()
-	groups := ownCgroups(t, name)
+	unique := filepath.Base(shared) + "-" + name
+	groups := ownCgroups(t, unique)
 	args := []string{"-c", `for g in $0; do echo $$ >"$g/cgroup.procs"; done; exec systemd-nspawn "$@"`, strings.Join(groups, " "),
 		"--quiet", "--directory=" + base, "--volatile=overlay", "--boot", "--register=no", "--keep-unit", "--private-network", "--resolv-conf=off",
-		"--machine=" + machineName(name), "--hostname=" + name, "--notify-ready=yes", "--console=pipe", "--link-journal=no",
+		"--machine=" + unique, "--hostname=" + name, "--notify-ready=yes", "--console=pipe", "--link-journal=no",
 		"--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self", "--bind=" + shared + ":/walk",
 		"--bind-ro=" + output(t, "go", "env", "GOROOT") + ":/usr/local/go",
 		"--bind-ro=" + output(t, "go", "env", "GOMODCACHE") + ":/root/go/pkg/mod",
@@ -126,17 +127,14 @@ func boot(t *testing.T, base, shared, name string) *machine {
 	}
 }
 
-// machineName is one that no other machine of the host has.
-func machineName(name string) string { return fmt.Sprintf("rrserve-%d-%s", os.Getpid(), name) }
-
 // ownCgroups makes a control group for a machine in each hierarchy that systemd uses.
 // Machines in one group would take each other's services for their own.
-func ownCgroups(t *testing.T, name string) (groups []string) {
+func ownCgroups(t *testing.T, machine string) (groups []string) {
 	for _, hierarchy := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"} {
 		if _, err := os.Stat(hierarchy + "/cgroup.procs"); err != nil {
 			continue
 		}
-		group := hierarchy + "/" + machineName(name)
+		group := hierarchy + "/" + machine
 		check(t, os.Mkdir(group, 0o755))
 		groups = append(groups, group)
 	}
