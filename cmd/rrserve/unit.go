@@ -26,7 +26,8 @@ const (
 var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"}
 
 // unitVariables are the variables beginning with RRSERVE_ that a unit gives its
-// process, and the file of the unit: those of Environment= and EnvironmentFile= in its file and its drop-ins.
+// process, and the file of the unit: those of Environment= and EnvironmentFile= but for UnsetEnvironment=, in its file and
+// its drop-ins.
 // The commands that look at the server as it is configured take them as if they stood
 // in their own environment. RRSERVE_RUN_AS is the user of User=, unless it is there.
 // Without such a unit file is empty.
@@ -35,7 +36,7 @@ func unitVariables(dirs []string, name string) (file string, vars map[string]str
 	if err != nil || len(files) == 0 {
 		return "", nil, err
 	}
-	var assignments, envFiles []string
+	var assignments, envFiles, unset []string
 	var user string
 	for _, file := range files {
 		data, err := readKeyFile(file, 0)
@@ -53,6 +54,10 @@ func unitVariables(dirs []string, name string) (file string, vars map[string]str
 					return "", nil, configf("unit %s: Environment=%s: %w", file, value, err)
 				}
 				assignments = append(assignments, words...)
+			case key == "UnsetEnvironment" && value == "":
+				unset = nil
+			case key == "UnsetEnvironment":
+				unset = append(unset, strings.Fields(value)...)
 			case key == "User":
 				user = value
 			case key == "EnvironmentFile" && value == "":
@@ -80,6 +85,10 @@ func unitVariables(dirs []string, name string) (file string, vars map[string]str
 			return "", nil, configf("EnvironmentFile=%s of %s: %w", file, name, err)
 		}
 	}
+	// Last, and either by name or with the value.
+	maps.DeleteFunc(vars, func(name, value string) bool {
+		return slices.Contains(unset, name) || slices.Contains(unset, name+"="+value)
+	})
 	if _, ok := vars[runAsVariable]; !ok && user != "" {
 		vars[runAsVariable] = user
 	}

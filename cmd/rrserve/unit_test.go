@@ -43,6 +43,16 @@ func TestUnitVariables(t *testing.T) {
 			want: map[string]string{"RRSERVE_B": "3", "RRSERVE_RUN_AS": "pi"},
 		},
 		{
+			// rrserve check looked for the list of keys in whose place there was a credential.
+			name: "taken away again, from a file too",
+			files: map[string]string{
+				"lib/rrserve.service":          "[Service]\nUnsetEnvironment=RRSERVE_A\nUnsetEnvironment=\nEnvironment=RRSERVE_A=1 RRSERVE_B=2 RRSERVE_C=3\nEnvironmentFile=HERE/env\n",
+				"etc/rrserve.service.d/a.conf": "[Service]\nUnsetEnvironment=RRSERVE_B RRSERVE_C=4 RRSERVE_D=5\n",
+				"env":                          "RRSERVE_D=5\n",
+			},
+			want: map[string]string{"RRSERVE_A": "1", "RRSERVE_C": "3"},
+		},
+		{
 			name:  "the first directory's unit",
 			files: map[string]string{"lib/rrserve.service": "[Service]\nEnvironment=RRSERVE_A=lib\n", "etc/rrserve.service": "[Service]\nEnvironment=RRSERVE_A=etc\n"},
 			want:  map[string]string{"RRSERVE_A": "etc"},
