@@ -25,7 +25,8 @@ type walk struct {
 	given    []step            // what is there before, by the document's own text
 	serves   map[string]string // lines that go on until they are interrupted, and what they print once they serve
 	byHand   map[string][]step // what the prose asks for after the block that begins with a line
-	holds    []step            // what the reader has in the end
+	inText   []step            // commands between the lines, in the end: each stands in the text as it is here
+	holds    []step            // what the reader has then
 }
 
 // The scripts that several documents share.
@@ -73,8 +74,19 @@ var walks = []walk{
 	{
 		document: "README.md",
 		given:    []step{{"main", tree + clone}, {"backup", keyPair + "mkdir -p /home/pi"}, {"main", "cp /walk/backup.pub rrserve/"}},
-		serves:   map[string]string{"make run ROOT=/srv KEY=backup.pub": "listening"},
-		holds:    []step{{"host", same + "same $MAIN/srv $BACKUP/home/pi/Backup"}},
+		serves: map[string]string{
+			"make run ROOT=/srv KEY=backup.pub":                    "listening",
+			"make run ROOT=/srv KEY=backup.pub RRSERVE_READ_ALL=1": "listening",
+		},
+		byHand: map[string][]step{
+			"rsync -azh --stats -e 'ssh -p 2222' rrserve@main:* /home/pi/Backup/": {
+				{"host", same + "same $MAIN/srv $BACKUP/home/pi/Backup"},
+				{"main", "chmod 0600 /srv/mail/inbox"},
+				{"backup", "rm -r /home/pi/Backup"},
+				{"checkout", "kill -INT %1\nwait %1 || true"}},
+		},
+		inText: []step{{"checkout", "make help"}, {"checkout", "make run ROOT=/srv KEY=backup.pub RRSERVE_READ_ALL=1"}},
+		holds:  []step{{"backup", "rsync -azh --stats -e 'ssh -p 2222' rrserve@main:* /home/pi/Backup/"}, {"host", same + "same $MAIN/srv $BACKUP/home/pi/Backup"}},
 	},
 	{
 		document: "docs/quick-start.md",
@@ -115,7 +127,27 @@ chown -R pi: ~pi/.ssh
 	},
 	{
 		document: "docs/hardening.md",
-		given:    []step{{"main", privateTree + install + readAll}, {"backup", keyPair}, {"main", service}},
+		given: []step{
+			{"main", privateTree + install + readAll},
+			{"backup", keyPair + clone + `ssh-keygen -q -t ed25519 -N '' -f ca
+cp .ssh/id_ed25519.pub .
+mkdir -p /srv/backup/main
+cp rrserve/examples/pull/rrserve-pull.service /etc/systemd/system/
+cp rrserve/examples/pull/rrserve-pull /usr/local/bin/
+`},
+			{"main", service},
+		},
+		inText: []step{
+			{"main", "systemctl kill -s USR1 --kill-who=main rrserve"},
+			{"main", "systemd-analyze security rrserve"},
+			{"main", "systemctl show -p CapabilityBoundingSet rrserve"},
+			{"main", "ss -tln"},
+			{"backup", "ssh-keygen -s ca -I backup -n backup -V +1d id_ed25519.pub"},
+			{"backup", "ssh-keygen -L -f id_ed25519-cert.pub"},
+			{"backup", "systemd-analyze security rrserve-pull"},
+			{"backup", "findmnt -o OPTIONS --target /srv/backup"},
+			{"backup", "ls /srv/backup/main"},
+		},
 		holds: []step{
 			{"backup", pull},
 			{"host", same + "same $MAIN/srv/photos $BACKUP/root/got"},
@@ -142,7 +174,7 @@ chown -R pi: ~pi/.ssh
 			`metrics_listen = "127.0.0.1:9222"      # every flag, with _ for -`: {{"main", "rrserve check"}},
 			"[roots.photos]": {{"main", "rrserve check\nrm /etc/rrserve/rrserve.toml"}},
 			"[Unit]": {
-				{"main", "install -D -m 0644 /dev/stdin /etc/systemd/system/rrserve.socket.d/override.conf <<'.'\n[Unit]\nConditionPathExists=\n.\nrm -r /etc/rrserve/keys.d /etc/rrserve/authorized_keys\nsystemctl daemon-reload\nsystemctl restart rrserve.socket rrserve"},
+				{"main", "install -D -m 0644 /dev/stdin /etc/systemd/system/rrserve.socket.d/override.conf <<'.'\n[Unit]\nConditionPathExists=\n.\nrm -r /etc/rrserve/keys.d /etc/rrserve/authorized_keys\nsystemctl daemon-reload\nsystemctl restart rrserve.socket rrserve\nCREDENTIALS_DIRECTORY=/run/credentials/rrserve.service rrserve check\n"},
 				{"backup", pull}, {"host", same + "same $MAIN/srv $BACKUP/root/got"}, {"backup", "rm -r got"}},
 			"/var/log/rrserve/audit.log {": {
 				{"main", "echo RRSERVE_AUDIT_LOG=/var/log/rrserve/audit.log >>/etc/rrserve/rrserve.env\nsystemctl restart rrserve"},
@@ -151,6 +183,30 @@ chown -R pi: ~pi/.ssh
 				{"backup", "rm -r got\n" + pull},
 				{"main", auditLog}},
 		},
+		inText: []step{{"main", "systemctl kill -s HUP --kill-who=main rrserve"}},
+	},
+	{
+		document: "docs/options.md",
+		given:    []step{{"main", tree + install}, {"backup", keyPair}, {"main", service}},
+		inText: []step{
+			{"main", "rrserve options"},
+			{"main", "rrserve version"},
+			{"main", "rrserve completion bash"},
+			{"main", "rrserve check"},
+			{"main", "rrserve check-sandbox"},
+			{"main", "rrserve healthcheck"},
+		},
+	},
+	{
+		document: "docs/troubleshooting.md",
+		given:    []step{{"main", tree + install}, {"backup", keyPair}, {"main", service}, {"backup", pull}},
+		inText: []step{
+			{"main", "rrserve check"},
+			{"main", "rrserve options"},
+			{"main", "rrserve check-sandbox"},
+			{"backup", "ssh-keygen -R '[main]:2222'"},
+		},
+		holds: []step{{"backup", pull}},
 	},
 	{
 		document: "examples/snapshot/README.md",
@@ -211,21 +267,20 @@ func TestDocumentsListed(t *testing.T) {
 		check(t, err)
 		for _, name := range names {
 			document := strings.TrimPrefix(name, "../")
-			runs := slices.ContainsFunc(fences(t, document), runnable)
+			fences, _ := rrtest.Fences(readDocument(t, document))
 			followed := slices.ContainsFunc(walks, func(w walk) bool { return w.document == document })
-			if runs != followed {
-				t.Errorf("%s: has blocks to run: %v; followed: %v", document, runs, followed)
+			if slices.ContainsFunc(fences, runnable) && !followed {
+				t.Errorf("%s: nobody follows it", document)
 			}
 		}
 	}
 }
 
-func fences(t *testing.T, document string) []rrtest.Fence {
+func readDocument(t *testing.T, document string) string {
 	t.Helper()
 	text, err := os.ReadFile("../" + document)
 	check(t, err)
-	all, _ := rrtest.Fences(string(text))
-	return all
+	return string(text)
 }
 
 // runnable reports whether a block is for the machines of this test.
@@ -261,11 +316,18 @@ func (w *walk) follow(t *testing.T, base string) {
 		r.unused[line] = true
 	}
 	r.steps("what is given", w.given)
-	for _, f := range fences(t, w.document) {
+	fences, text := rrtest.Fences(readDocument(t, w.document))
+	for _, f := range fences {
 		r.block(f)
 		first, _, _ := strings.Cut(f.Text, "\n")
 		r.steps("by hand", w.byHand[first])
 		delete(r.unused, first)
+	}
+	for _, s := range w.inText {
+		if !strings.Contains(text, "`"+s.script+"`") {
+			t.Errorf("%s does not say `%s`", w.document, s.script)
+		}
+		r.steps("its text", []step{{s.on, r.interruptible(s.script)}})
 	}
 	r.steps("what holds", w.holds)
 	for line := range r.unused {
