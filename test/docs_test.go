@@ -186,6 +186,14 @@ cp rrserve/examples/pull/rrserve-pull /usr/local/bin/
 		inText: []step{{"main", "systemctl kill -s HUP --kill-who=main rrserve"}},
 	},
 	{
+		document: "docs/packages.md",
+		given:    []step{{"backup", keyPair}, {"main", tree + deb + "cp /walk/backup.pub .\n"}},
+		byHand: map[string][]step{
+			"cp backup.pub /etc/rrserve/authorized_keys": {{"backup", pull}, {"host", same + "same $MAIN/srv $BACKUP/root/got"}},
+		},
+		holds: []step{{"main", "[ -z \"$(ss -Hltn sport = :2222)\" ]\n[ ! -e /etc/rrserve ]\n[ ! -e /usr/bin/rrserve ]"}},
+	},
+	{
 		document: "docs/options.md",
 		given:    []step{{"main", tree + install}, {"backup", keyPair}, {"main", service}},
 		inText: []step{
