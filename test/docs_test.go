@@ -256,7 +256,7 @@ root = "photos"
 // elsewhere are the places whose blocks these machines cannot run, and who looks at them.
 var elsewhere = map[string]string{
 	"container": "make test-image",
-	"cluster":   "the tests of cmd/rrserve, which hold the examples against the program; there is no Kubernetes here",
+	"cluster":   "make test-image, with the pod under podman and no Kubernetes",
 }
 
 // TestDocuments follows each document as a reader would, in Debians that were booted for
