@@ -174,7 +174,7 @@ cp rrserve/examples/pull/rrserve-pull /usr/local/bin/
 			`metrics_listen = "127.0.0.1:9222"      # every flag, with _ for -`: {{"main", "rrserve check"}},
 			"[roots.photos]": {{"main", "rrserve check\nrm /etc/rrserve/rrserve.toml"}},
 			"[Unit]": {
-				{"main", "install -D -m 0644 /dev/stdin /etc/systemd/system/rrserve.socket.d/override.conf <<'.'\n[Unit]\nConditionPathExists=\n.\nrm -r /etc/rrserve/keys.d /etc/rrserve/authorized_keys\nsystemctl daemon-reload\nsystemctl restart rrserve.socket rrserve\nCREDENTIALS_DIRECTORY=/run/credentials/rrserve.service rrserve check\n"},
+				{"main", "install -D -m 0644 /dev/stdin /etc/systemd/system/rrserve.socket.d/override.conf <<'.'\n[Unit]\nConditionPathExists=\n.\nrm -r /etc/rrserve/keys.d /etc/rrserve/authorized_keys\nsystemctl daemon-reload\nsystemctl restart rrserve.socket rrserve\nrrserve check\nrrserve healthcheck\n"},
 				{"backup", pull}, {"host", same + "same $MAIN/srv $BACKUP/root/got"}, {"backup", "rm -r got"}},
 			"/var/log/rrserve/audit.log {": {
 				{"main", "echo RRSERVE_AUDIT_LOG=/var/log/rrserve/audit.log >>/etc/rrserve/rrserve.env\nsystemctl restart rrserve"},

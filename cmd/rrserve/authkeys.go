@@ -114,7 +114,7 @@ func (o *options) givenKeys() []string {
 	if len(o.authorizedKeys) > 0 || strings.TrimSpace(o.inlineKeys) != "" || o.keysDir != "" {
 		return o.authorizedKeys
 	}
-	if path := credential(authorizedKeysCredential); path != "" {
+	if path := o.credential(authorizedKeysCredential); path != "" {
 		return []string{path}
 	}
 	return nil

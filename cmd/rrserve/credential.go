@@ -13,11 +13,14 @@ const authorizedKeysCredential = "authorized_keys"
 
 var hostKeyCredentials = []string{hostKeyName, "ssh_host_rsa_key"}
 
+// credentialsVariable names the directory that they are in.
+const credentialsVariable = "CREDENTIALS_DIRECTORY"
+
 // credential is the file of a credential that the service manager has handed over,
 // "" if there is none of this name. One that is there and cannot be read is not
 // passed over.
-func credential(name string) string {
-	dir := os.Getenv("CREDENTIALS_DIRECTORY")
+func (o *options) credential(name string) string {
+	dir, _ := o.lookup(credentialsVariable)
 	if !filepath.IsAbs(dir) {
 		return ""
 	}

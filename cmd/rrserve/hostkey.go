@@ -69,7 +69,7 @@ func (o *options) givenHostKeys() []string {
 	}
 	var paths []string
 	for _, name := range hostKeyCredentials {
-		if path := credential(name); path != "" {
+		if path := o.credential(name); path != "" {
 			paths = append(paths, path)
 		}
 	}

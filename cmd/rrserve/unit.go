@@ -29,7 +29,8 @@ var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/loca
 // process, and the file of the unit: those of Environment= and EnvironmentFile= but for UnsetEnvironment=, in its file and
 // its drop-ins.
 // The commands that look at the server as it is configured take them as if they stood
-// in their own environment. RRSERVE_RUN_AS is the user of User=, unless it is there.
+// in their own environment. RRSERVE_RUN_AS is the user of User=, unless it is there, and
+// CREDENTIALS_DIRECTORY where systemd puts credentials while the unit runs.
 // Without such a unit file is empty.
 func unitVariables(dirs []string, name string) (file string, vars map[string]string, err error) {
 	files, err := unitFiles(dirs, name)
@@ -38,6 +39,7 @@ func unitVariables(dirs []string, name string) (file string, vars map[string]str
 	}
 	var assignments, envFiles, unset []string
 	var user string
+	var credentials bool
 	for _, file := range files {
 		data, err := readKeyFile(file, 0)
 		if err != nil {
@@ -58,6 +60,8 @@ func unitVariables(dirs []string, name string) (file string, vars map[string]str
 				unset = nil
 			case key == "UnsetEnvironment":
 				unset = append(unset, strings.Fields(value)...)
+			case strings.HasPrefix(key, "LoadCredential") || strings.HasPrefix(key, "SetCredential"):
+				credentials = value != ""
 			case key == "User":
 				user = value
 			case key == "EnvironmentFile" && value == "":
@@ -93,6 +97,9 @@ func unitVariables(dirs []string, name string) (file string, vars map[string]str
 		vars[runAsVariable] = user
 	}
 	maps.DeleteFunc(vars, func(name, _ string) bool { return !strings.HasPrefix(name, "RRSERVE_") })
+	if credentials {
+		vars[credentialsVariable] = "/run/credentials/" + name
+	}
 	return files[0], vars, nil
 }
 

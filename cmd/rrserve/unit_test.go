@@ -53,6 +53,14 @@ func TestUnitVariables(t *testing.T) {
 			want: map[string]string{"RRSERVE_A": "1", "RRSERVE_C": "3"},
 		},
 		{
+			name: "credentials",
+			files: map[string]string{
+				"lib/rrserve.service":          "[Service]\nEnvironment=RRSERVE_A=1\n",
+				"etc/rrserve.service.d/a.conf": "[Service]\nLoadCredential=authorized_keys:/etc/x\nUnsetEnvironment=RRSERVE_A\n",
+			},
+			want: map[string]string{"CREDENTIALS_DIRECTORY": "/run/credentials/rrserve.service"},
+		},
+		{
 			name:  "the first directory's unit",
 			files: map[string]string{"lib/rrserve.service": "[Service]\nEnvironment=RRSERVE_A=lib\n", "etc/rrserve.service": "[Service]\nEnvironment=RRSERVE_A=etc\n"},
 			want:  map[string]string{"RRSERVE_A": "etc"},
