@@ -71,7 +71,7 @@ func (m metrics) Collect(out chan<- prometheus.Metric) {
 	m.mu.Unlock()
 	states := m.States()
 	for _, s := range states { // from 0 on, or the first increase would be missed
-		if all[s.Name] == nil {
+		if all[s.Name] == nil && all[otherClient] == nil {
 			all[s.Name] = new(totals)
 		}
 	}

@@ -173,6 +173,12 @@ func TestManyNames(t *testing.T) {
 	if len(w.Board.clients) != maxClients+1 {
 		t.Errorf("%d clients are counted", len(w.Board.clients))
 	}
+	// Who is counted with the others had a count of its own, which stayed at 0.
+	w.clients = append(w.clients, Client{Name: "late", Root: "srv"})
+	w.pull("late", Complete, 1)
+	if _, text := w.get("/metrics"); strings.Contains(text, `rrserve_sent_bytes_total{key="late"}`) {
+		t.Error("a client that is counted with the others has a count of its own")
+	}
 }
 
 // full is a board with all that a page can show.
