@@ -28,7 +28,7 @@ import (
 // two files of several hundred GiB and many small ones. Where addresses have 32 bits
 // it is an eighth: they reach 2 to 4 GiB, sums that come and go take several times
 // their size, and an allocation that finds no room ends the process.
-const sumMemory = 1 << 30 >> ((64 - bits.UintSize) / 32 * 3)
+const sumMemory = 1 << (27 + bits.UintSize/64*3)
 
 // maxFetched bounds the files that all sessions together read before their turn:
 // 128 MiB of memory, and an eighth of the threads that a Go process may have.

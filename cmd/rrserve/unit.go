@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
@@ -26,57 +27,85 @@ const (
 var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"}
 
 // unitVariables are the variables beginning with RRSERVE_ that a unit gives its
-// process, and the file of the unit: those of Environment= and EnvironmentFile= but for UnsetEnvironment=, in its file and
-// its drop-ins.
-// The commands that look at the server as it is configured take them as if they stood
-// in their own environment. RRSERVE_RUN_AS is the user of User=, unless it is there, and
-// CREDENTIALS_DIRECTORY where systemd puts credentials while the unit runs.
-// Without such a unit file is empty.
+// process, and the file of the unit. The commands that look at the server as it is
+// configured take them as if they stood in their own environment. RRSERVE_RUN_AS is
+// the user of User=, unless it is there, and CREDENTIALS_DIRECTORY where systemd puts
+// credentials while the unit runs. Without such a unit file is empty.
 func unitVariables(dirs []string, name string) (file string, vars map[string]string, err error) {
 	files, err := unitFiles(dirs, name)
 	if err != nil || len(files) == 0 {
 		return "", nil, err
 	}
-	var assignments, envFiles, unset []string
-	var user string
-	var credentials bool
-	for _, file := range files {
-		data, err := readKeyFile(file, 0)
+	var s unitSettings
+	for _, path := range files {
+		data, err := readKeyFile(path, 0)
 		if err != nil {
-			return "", nil, configf("unit %s: %w", file, err)
+			return "", nil, configf("unit %s: %w", path, err)
 		}
 		for key, value := range serviceSettings(string(data)) {
-			// One that is empty takes back what came before.
-			switch {
-			case key == "Environment" && value == "":
-				assignments = nil
-			case key == "Environment":
-				words, err := unquoteWords(value)
-				if err != nil {
-					return "", nil, configf("unit %s: Environment=%s: %w", file, value, err)
-				}
-				assignments = append(assignments, words...)
-			case key == "UnsetEnvironment" && value == "":
-				unset = nil
-			case key == "UnsetEnvironment":
-				unset = append(unset, strings.Fields(value)...)
-			case strings.HasPrefix(key, "LoadCredential") || strings.HasPrefix(key, "SetCredential"):
-				credentials = value != ""
-			case key == "User":
-				user = value
-			case key == "EnvironmentFile" && value == "":
-				envFiles = nil
-			case key == "EnvironmentFile":
-				envFiles = append(envFiles, value)
+			if err := s.set(key, value); err != nil {
+				return "", nil, configf("unit %s: %s=%s: %w", path, key, value, err)
 			}
 		}
 	}
-	vars = map[string]string{}
-	for _, word := range assignments {
+	if vars, err = s.environment(); err != nil {
+		return "", nil, configf("%s: %w", name, err)
+	}
+	if _, ok := vars[runAsVariable]; !ok && s.user != "" {
+		vars[runAsVariable] = s.user
+	}
+	maps.DeleteFunc(vars, func(name, _ string) bool { return !strings.HasPrefix(name, "RRSERVE_") })
+	if s.credentials {
+		vars[credentialsVariable] = "/run/credentials/" + name
+	}
+	return files[0], vars, nil
+}
+
+// unitSettings are those of a unit that say what its process finds.
+type unitSettings struct {
+	assignments []string // of Environment=
+	files       []string // of EnvironmentFile=
+	unset       []string // of UnsetEnvironment=
+	user        string
+	credentials bool // there are any
+}
+
+// set is told of all settings in the order in which they count. An empty one takes back
+// what came before.
+func (s *unitSettings) set(key, value string) error {
+	add := func(list *[]string, values ...string) {
+		if *list = append(*list, values...); value == "" {
+			*list = nil
+		}
+	}
+	switch key {
+	case "Environment":
+		words, err := unquoteWords(value)
+		if err != nil {
+			return err
+		}
+		add(&s.assignments, words...)
+	case "EnvironmentFile":
+		add(&s.files, value)
+	case "UnsetEnvironment":
+		add(&s.unset, strings.Fields(value)...)
+	case "User":
+		s.user = value
+	case "LoadCredential", "LoadCredentialEncrypted", "SetCredential", "SetCredentialEncrypted":
+		s.credentials = value != ""
+	}
+	return nil
+}
+
+// environment is what systemd makes of the settings: files win over assignments, and
+// what is unset, by its name or with its value, is gone.
+func (s *unitSettings) environment() (map[string]string, error) {
+	vars := map[string]string{}
+	for _, word := range s.assignments {
 		name, value, _ := strings.Cut(word, "=")
 		vars[name] = strings.ReplaceAll(value, "%%", "%")
 	}
-	for _, file := range envFiles {
+	for _, file := range s.files {
 		path, optional := strings.CutPrefix(file, "-")
 		data, err := readKeyFile(path, 0)
 		if optional && errors.Is(err, fs.ErrNotExist) {
@@ -86,21 +115,13 @@ func unitVariables(dirs []string, name string) (file string, vars map[string]str
 			err = parseEnvFile(string(data), vars)
 		}
 		if err != nil {
-			return "", nil, configf("EnvironmentFile=%s of %s: %w", file, name, err)
+			return nil, fmt.Errorf("EnvironmentFile=%s: %w", file, err)
 		}
 	}
-	// Last, and either by name or with the value.
 	maps.DeleteFunc(vars, func(name, value string) bool {
-		return slices.Contains(unset, name) || slices.Contains(unset, name+"="+value)
+		return slices.Contains(s.unset, name) || slices.Contains(s.unset, name+"="+value)
 	})
-	if _, ok := vars[runAsVariable]; !ok && user != "" {
-		vars[runAsVariable] = user
-	}
-	maps.DeleteFunc(vars, func(name, _ string) bool { return !strings.HasPrefix(name, "RRSERVE_") })
-	if credentials {
-		vars[credentialsVariable] = "/run/credentials/" + name
-	}
-	return files[0], vars, nil
+	return vars, nil
 }
 
 // unitFiles are the file of a unit and then its drop-ins, in the order in which they
@@ -136,7 +157,7 @@ func unitFiles(dirs []string, name string) ([]string, error) {
 }
 
 // serviceSettings yields what stands in the section [Service] of a unit's file.
-func serviceSettings(text string) func(yield func(key, value string) bool) {
+func serviceSettings(text string) iter.Seq2[string, string] {
 	return func(yield func(key, value string) bool) {
 		section := ""
 		text := strings.ReplaceAll(text, "\\\n", " ")
@@ -154,13 +175,14 @@ func serviceSettings(text string) func(yield func(key, value string) bool) {
 	}
 }
 
-// unquoteWords takes a line apart at its spaces, except in quotes.
+// unquoteWords takes a line apart at its spaces, except in quotes, which may begin and
+// end within a word.
 func unquoteWords(line string) (words []string, err error) {
 	for line = strings.TrimSpace(line); line != ""; line = strings.TrimSpace(line) {
 		var word strings.Builder
 		for line != "" && !strings.ContainsRune(" \t", rune(line[0])) {
 			part := ""
-			if part, line, err = unquote(line, " \t"); err != nil {
+			if part, line, err = unquote(line, " \t\"'"); err != nil {
 				return nil, err
 			}
 			word.WriteString(part)
@@ -195,7 +217,7 @@ func parseEnvFile(text string, vars map[string]string) error {
 }
 
 // unquote returns the text up to the closing quote if s begins with a quote,
-// otherwise up to one of the characters of stop or a quote; and what follows. A backslash
+// otherwise up to one of the characters of stop; and what follows. A backslash
 // takes the special meaning of the next character away, except in single quotes.
 func unquote(s, stop string) (text, rest string, err error) {
 	var b strings.Builder

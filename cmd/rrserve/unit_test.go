@@ -29,8 +29,8 @@ func TestUnitVariables(t *testing.T) {
 		{
 			name: "words, quotes, lines, sections",
 			files: map[string]string{"lib/rrserve.service": "[Unit]\nEnvironment=RRSERVE_A=0\n[Service]\n# Environment=RRSERVE_A=1\n;x\n" +
-				"Environment=RRSERVE_A=2 \"RRSERVE_B=a b\" 'RRSERVE_C=\"' \\\n  RRSERVE_D=100%% RRSERVE_E=a\\ b HOME=/root\n"},
-			want: map[string]string{"RRSERVE_A": "2", "RRSERVE_B": "a b", "RRSERVE_C": "\"", "RRSERVE_D": "100%", "RRSERVE_E": "a b"},
+				"Environment=RRSERVE_A=2 \"RRSERVE_B=a b\" 'RRSERVE_C=\"' \\\n  RRSERVE_D=100%% RRSERVE_E=a\\ b RRSERVE_F=\"c d\"e HOME=/root\n"},
+			want: map[string]string{"RRSERVE_A": "2", "RRSERVE_B": "a b", "RRSERVE_C": "\"", "RRSERVE_D": "100%", "RRSERVE_E": "a b", "RRSERVE_F": "c de"},
 		},
 		{
 			name: "the later wins, an empty one takes back, a hidden one does not count",
@@ -76,12 +76,12 @@ func TestUnitVariables(t *testing.T) {
 		{
 			name:  "a file that is missing",
 			files: map[string]string{"lib/rrserve.service": "[Service]\nEnvironmentFile=HERE/lost\n"},
-			err:   "EnvironmentFile=HERE/lost of rrserve.service: no such file or directory",
+			err:   "rrserve.service: EnvironmentFile=HERE/lost: no such file or directory",
 		},
 		{
 			name:  "no variable",
 			files: map[string]string{"lib/rrserve.service": "[Service]\nEnvironmentFile=HERE/env\n", "env": "RRSERVE_ROOT /srv\n"},
-			err:   `EnvironmentFile=HERE/env of rrserve.service: "RRSERVE_ROOT /srv" is not NAME=VALUE`,
+			err:   `rrserve.service: EnvironmentFile=HERE/env: "RRSERVE_ROOT /srv" is not NAME=VALUE`,
 		},
 		{
 			name:  "a quote that is not closed",
