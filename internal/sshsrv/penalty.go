@@ -22,8 +22,8 @@ const (
 	// spared is how long a source is exempt after a login: long enough for a
 	// nightly backup to exempt the next one.
 	spared = 48 * time.Hour
-	// maxSources bounds each of the two tables. When one is full, those that end
-	// soonest make room.
+	// maxSources bounds each of the two tables. When one is full, what ends soonest
+	// makes room.
 	maxSources = 16384
 )
 
@@ -67,7 +67,7 @@ func (p *penalties) add(source netip.Prefix, d time.Duration, now time.Time) {
 		b = penalty{ends: now}
 	}
 	if !known {
-		makeRoom(p.bad, now)
+		makeRoom(p.bad)
 	}
 	b.ends = b.ends.Add(d)
 	if limit := now.Add(penaltyMax); b.ends.After(limit) {
@@ -85,7 +85,7 @@ func (p *penalties) spare(source netip.Prefix, now time.Time) {
 		return
 	}
 	if _, known := p.spared[source]; !known {
-		makeRoom(p.spared, now)
+		makeRoom(p.spared)
 	}
 	p.spared[source] = penalty{ends: now.Add(spared)}
 	delete(p.bad, source)
@@ -121,9 +121,9 @@ func (p *penalties) active(now time.Time) int {
 	return n
 }
 
-// makeRoom deletes from a full table what has ended among some entries, or at
-// least the one of them that ends first.
-func makeRoom(table map[netip.Prefix]penalty, now time.Time) {
+// makeRoom deletes from a full table the one of some entries that ends first, or
+// ended first.
+func makeRoom(table map[netip.Prefix]penalty) {
 	if len(table) < maxSources {
 		return
 	}
@@ -131,16 +131,12 @@ func makeRoom(table map[netip.Prefix]penalty, now time.Time) {
 	var soonest netip.Prefix
 	n := 0
 	for source, b := range table { // begins anywhere
-		if !b.ends.After(now) {
-			delete(table, source)
-		} else if !soonest.IsValid() || b.ends.Before(table[soonest].ends) {
+		if n == 0 || b.ends.Before(table[soonest].ends) {
 			soonest = source
 		}
 		if n++; n == looked {
 			break
 		}
 	}
-	if len(table) >= maxSources {
-		delete(table, soonest)
-	}
+	delete(table, soonest)
 }

@@ -91,8 +91,8 @@ func TestPenaltiesOfManySources(t *testing.T) {
 	for i := range 1000 {
 		p.add(source(20*maxSources+i), penaltyCrash, now)
 	}
-	if n := len(p.bad); n >= maxSources {
-		t.Errorf("%d are remembered after all had ended", n)
+	if n := p.active(now); n != 1000 || len(p.bad) != maxSources {
+		t.Errorf("after all had ended 1000 were added: %d of %d hold", n, len(p.bad))
 	}
 }
 
