@@ -201,16 +201,9 @@ var classes = map[string]func(c byte) bool{
 func isAlpha(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// wildmatch reports whether rsync's own wildcards match one path component
-// (wildmatch.c): a backslash escapes, and a pattern with a malformed set, an
-// unknown class or a backslash at its end matches nothing.
-func wildmatch(glob, name string) bool {
-	p, ok := wildPattern(glob)
-	return ok && p.match(name)
-}
-
-// wildPattern compiles the pattern of wildmatch; ok is false when it can match
-// nothing.
+// wildPattern compiles rsync's own wildcards, for one path component
+// (wildmatch.c): a backslash escapes. ok is false when it can match nothing: with
+// a malformed set, an unknown class or a backslash at its end.
 func wildPattern(glob string) (p pattern, ok bool) {
 	for i := 0; i < len(glob); i++ {
 		switch c := glob[i]; c {

@@ -7,6 +7,11 @@ import (
 	"testing"
 )
 
+func wildmatch(glob, name string) bool {
+	p, ok := wildPattern(glob)
+	return ok && p.match(name)
+}
+
 // testdata/wildmatch.tsv holds answers of rsync 3.5.0: pattern, name, match.
 func TestWildmatch(t *testing.T) {
 	data, err := os.ReadFile("testdata/wildmatch.tsv")

@@ -36,10 +36,6 @@ func choose(c choice, field func(*Pull) *choice) setter {
 	return func(p *Pull, _ string) error { *field(p) = c; return nil }
 }
 
-func text(field func(*Pull) *string) setter {
-	return func(p *Pull, value string) error { *field(p) = value; return nil }
-}
-
 // algorithm stores the name of an algorithm; "auto" leaves it open, as in
 // rsync.
 func algorithm(field func(*Pull) *string) setter {

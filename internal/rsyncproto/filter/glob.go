@@ -7,11 +7,11 @@ import (
 
 // Match reports whether text as a whole matches the wildcard pattern:
 //
-//   - any run of bytes without '/', also an empty one
-//     **      any run of bytes, also an empty one (so is a longer run of stars)
-//     ?       one byte other than '/'
-//     [...]   one byte of the set other than '/'; [!...] and [^...] negate
-//     \c      the byte c
+//	?       one byte other than '/'
+//	*       any run of bytes without '/', also an empty one
+//	**      any run of bytes, also an empty one (so is a longer run of stars)
+//	[...]   one byte of the set other than '/'; [!...] and [^...] negate
+//	\c      the byte c
 //
 // A set holds bytes, ranges and the POSIX classes of ASCII. A pattern with an
 // unterminated set, an unknown class or a lone backslash at its end matches
