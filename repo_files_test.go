@@ -192,23 +192,8 @@ func TestLicence(t *testing.T) {
 	}
 }
 
-// documents are the texts whose commands, links and options are held to be true.
-func documents(t *testing.T) []string {
-	t.Helper()
-	names := []string{"README.md", "CONTRIBUTING.md", "SECURITY.md"}
-	for _, pattern := range []string{"docs/*.md", "examples/*/README.md"} {
-		more, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		names = append(names, more...)
-	}
-	return names
-}
-
 var (
 	fenceInfo  = regexp.MustCompile(`^(sh (main|backup|checkout|container|cluster)|(toml|conf) /[^ @]+(@backup)?|text|yaml)$`)
-	codeSpan   = regexp.MustCompile("`([^`\n]+)`")
 	makeTarget = regexp.MustCompile(`(?m)(?:^|&& |\$ )(?:sudo )?make ([a-z][a-z-]*)`)
 	mdLink     = regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
 	heading    = regexp.MustCompile(`(?m)^#+ (.*)$`)
@@ -217,26 +202,14 @@ var (
 	rule       = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
 )
 
-// codeOf returns the fenced blocks and code spans of a document.
-func codeOf(text string) (code []string) {
-	fences, rest := rrtest.Fences(text)
-	for _, f := range fences {
-		code = append(code, f.Text)
-	}
-	for _, m := range codeSpan.FindAllStringSubmatch(rest, -1) {
-		code = append(code, m[1])
-	}
-	return code
-}
-
 func TestDocuments(t *testing.T) {
 	targets := map[string]bool{}
 	for _, m := range rule.FindAllStringSubmatch(readFile(t, "Makefile"), -1) {
 		targets[m[1]] = true
 	}
-	for _, name := range documents(t) {
+	for _, name := range rrtest.Documents(t, ".") {
 		text := readFile(t, name)
-		for _, code := range codeOf(text) {
+		for _, code := range rrtest.Code(text) {
 			for _, m := range makeTarget.FindAllStringSubmatch(code, -1) {
 				if !targets[m[1]] {
 					t.Errorf("%s: the Makefile has no target %q", name, m[1])
@@ -259,7 +232,7 @@ func TestDocuments(t *testing.T) {
 
 // Each fenced block says where it belongs: test-docs runs it there.
 func TestFences(t *testing.T) {
-	for _, name := range documents(t) {
+	for _, name := range rrtest.Documents(t, ".") {
 		fences, _ := rrtest.Fences(readFile(t, name))
 		for _, f := range fences {
 			if info := strings.TrimSpace(f.Kind + " " + f.Arg); !fenceInfo.MatchString(info) {
@@ -272,7 +245,7 @@ func TestFences(t *testing.T) {
 // Links lead to files and headings that are there, and the README to every document.
 func TestLinks(t *testing.T) {
 	linked := map[string]bool{}
-	for _, name := range documents(t) {
+	for _, name := range rrtest.Documents(t, ".") {
 		for _, m := range mdLink.FindAllStringSubmatch(readFile(t, name), -1) {
 			target := name
 			if m[1] != "" {
@@ -286,7 +259,7 @@ func TestLinks(t *testing.T) {
 			linked[name+" "+target] = true
 		}
 	}
-	for _, name := range documents(t) {
+	for _, name := range rrtest.Documents(t, ".") {
 		if name != "README.md" && !linked["README.md "+name] {
 			t.Errorf("README.md does not lead to %s", name)
 		}

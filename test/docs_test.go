@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -270,16 +269,11 @@ func TestDocuments(t *testing.T) {
 
 // Each document with something to run is followed.
 func TestDocumentsListed(t *testing.T) {
-	for _, pattern := range []string{"*.md", "docs/*.md", "examples/*/*.md"} {
-		names, err := filepath.Glob("../" + pattern)
-		check(t, err)
-		for _, name := range names {
-			document := strings.TrimPrefix(name, "../")
-			fences, _ := rrtest.Fences(readDocument(t, document))
-			followed := slices.ContainsFunc(walks, func(w walk) bool { return w.document == document })
-			if slices.ContainsFunc(fences, runnable) && !followed {
-				t.Errorf("%s: nobody follows it", document)
-			}
+	for _, document := range rrtest.Documents(t, "..") {
+		fences, _ := rrtest.Fences(readDocument(t, document))
+		followed := slices.ContainsFunc(walks, func(w walk) bool { return w.document == document })
+		if slices.ContainsFunc(fences, runnable) && !followed {
+			t.Errorf("%s: nobody follows it", document)
 		}
 	}
 }

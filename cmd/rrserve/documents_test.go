@@ -1,7 +1,6 @@
 package main
 
 import (
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,39 +10,23 @@ import (
 	"rrserve/internal/rrtest"
 )
 
-var (
-	codeSpan = regexp.MustCompile("`([^`\n]+)`")
-	quoted   = regexp.MustCompile(`'[^']*'`)
-)
+var quoted = regexp.MustCompile(`'[^']*'`)
 
 // Commands of ours in the documents have subcommands and flags that there are.
 func TestDocumentsNameCommands(t *testing.T) {
 	root := newCommand(nil)
 	root.InitDefaultCompletionCmd()
 	found := 0
-	for _, pattern := range []string{"../../README.md", "../../docs/*.md", "../../examples/*/README.md"} {
-		names, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range names {
-			fences, text := rrtest.Fences(readText(t, name))
-			var lines []string
-			for _, f := range fences {
-				lines = append(lines, strings.Split(f.Text, "\n")...)
+	for _, name := range rrtest.Documents(t, "../..") {
+		code := strings.Join(rrtest.Code(readText(t, "../../"+name)), "\n")
+		for line := range strings.SplitSeq(code, "\n") {
+			args, ours := strings.CutPrefix(line, "rrserve ")
+			if !ours || strings.HasPrefix(args, "-ro ") { // behind sshd, it has flags of rrsync
+				continue
 			}
-			for _, m := range codeSpan.FindAllStringSubmatch(text, -1) {
-				lines = append(lines, m[1])
-			}
-			for _, line := range lines {
-				args, ours := strings.CutPrefix(line, "rrserve ")
-				if !ours || strings.HasPrefix(args, "-ro ") { // behind sshd, it has flags of rrsync
-					continue
-				}
-				found++
-				if missing := named(root, strings.Fields(quoted.ReplaceAllString(args, "''"))); missing != "" {
-					t.Errorf("%s: `%s`: there is no %s", name, line, missing)
-				}
+			found++
+			if missing := named(root, strings.Fields(quoted.ReplaceAllString(args, "''"))); missing != "" {
+				t.Errorf("%s: `%s`: there is no %s", name, line, missing)
 			}
 		}
 	}

@@ -1,6 +1,46 @@
 package rrtest
 
-import "strings"
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Documents are the texts below root, the root of the repository, whose commands,
+// links and options are held to be true, by their names from there.
+func Documents(t testing.TB, root string) []string {
+	t.Helper()
+	names := []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "NEWS.md"}
+	for _, pattern := range []string{"docs/*.md", "examples/*/README.md"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range found {
+			name, err := filepath.Rel(root, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+var codeSpan = regexp.MustCompile("`([^`\n]+)`")
+
+// Code returns the fenced blocks of a document, and then its code spans.
+func Code(document string) (code []string) {
+	fences, rest := Fences(document)
+	for _, f := range fences {
+		code = append(code, f.Text)
+	}
+	for _, m := range codeSpan.FindAllStringSubmatch(rest, -1) {
+		code = append(code, m[1])
+	}
+	return code
+}
 
 // Fence is a fenced block of a Markdown document.
 type Fence struct {
