@@ -135,18 +135,17 @@ func sumCost(in *vfs.Info) int64 {
 // hungry reports whether it is time to begin with further files.
 func (a *sumAhead) hungry() bool { return len(a.begun) < maxSumAhead/2 }
 
-// begin hands over the files that wanted yields, the first of infos as far as
-// there is room. It returns how many of infos it has looked at.
-func (a *sumAhead) begin(infos []vfs.Info, wanted func(in *vfs.Info) (vfs.Path, bool)) (n int) {
+// begin hands over the first of infos as far as there is room: those that wanted,
+// given the index, has a path for. It returns how many of infos it has looked at.
+func (a *sumAhead) begin(infos []vfs.Info, wanted func(i int) (vfs.Path, bool)) (n int) {
 	a.start()
 	b, cost := newSumBatch(), int64(0)
-	for n < len(infos) && len(a.begun) < maxSumAhead {
+	for ; n < len(infos) && len(a.begun) < maxSumAhead; n++ {
 		in := &infos[n]
-		n++
 		if sumCost(in) == 0 {
 			continue
 		}
-		p, ok := wanted(in)
+		p, ok := wanted(n)
 		if !ok || a.begun[p] != nil {
 			continue
 		}

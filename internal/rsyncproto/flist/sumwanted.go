@@ -13,11 +13,12 @@ func (b *Builder) sumsOf(d *dir, infos []vfs.Info) (begin func()) {
 	if b.sums == nil || !b.sums.worth(infos) {
 		return func() {}
 	}
-	wanted := func(in *vfs.Info) (p vfs.Path, ok bool) {
-		if d.excluded(in.Name, false) {
+	wanted := func(i int) (p vfs.Path, ok bool) {
+		name := infos[i].Name
+		if d.excluded(name, false) {
 			return p, false
 		}
-		p, err := d.path.Join(in.Name)
+		p, err := d.path.Join(name)
 		return p, err == nil
 	}
 	return func() {
@@ -79,10 +80,7 @@ func (b *Builder) filesInRow(next func() (Source, bool)) (row []Source) {
 		infos, paths = append(infos, in), append(paths, p)
 	}
 	if b.sums.worth(infos) {
-		b.sums.begin(infos, func(*vfs.Info) (p vfs.Path, ok bool) {
-			p, paths = paths[0], paths[1:]
-			return p, true
-		})
+		b.sums.begin(infos, func(i int) (p vfs.Path, ok bool) { return paths[i], true })
 	}
 	return row
 }
