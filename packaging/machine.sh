@@ -3,8 +3,9 @@
 # pulls from it. They have one network, of which there is only loopback, and all that is
 # started, mounted or listened to is gone when the namespaces are, see test-packages.sh.
 
-readonly work=$1 root=$1/root
+readonly work=$1 root=$1/root name=$2
 readonly keys=/etc/rrserve/authorized_keys env=/etc/rrserve/rrserve.env
+boots=0
 
 fail() { echo "${0##*/}: $*" >&2; exit 1; }
 
@@ -18,14 +19,12 @@ await() {
 }
 
 # boot READY [ARGUMENT...] starts the machine with arguments for systemd-nspawn, and waits for
-# the command READY to succeed in it. As on any machine, processes may confine themselves
-# with Landlock, and set up networks of their own.
+# the command READY to succeed in it.
 boot() {
 	local ready=$1
 	shift
-	systemd-nspawn --quiet --boot --directory="$root" --register=no --keep-unit --console=pipe \
-		--resolv-conf=off --timezone=off --link-journal=no --capability=CAP_NET_ADMIN \
-		--system-call-filter='landlock_create_ruleset landlock_add_rule landlock_restrict_self' "$@" </dev/null >>"$work/console" 2>&1 &
+	boots=$((boots + 1))
+	packaging/boot-machine.sh "$root" "$name-$boots" --hostname=main "$@" </dev/null >>"$work/console" 2>&1 &
 	machine=$!
 	# shellcheck disable=SC2086
 	await is_up $ready >"$work/out"

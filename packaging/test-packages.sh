@@ -20,7 +20,13 @@ aarch64) arch=arm64 names='arm64.deb aarch64.rpm aarch64.apk' ;;
 esac
 all=$(mktemp -d)
 chmod 0755 "$all"
-trap 'rm -rf "$all"' EXIT
+cleanup() {
+	rm -rf "$all"
+	for group in /sys/fs/cgroup/{,*/}"${all##*/}"-*; do
+		[ ! -d "$group" ] || find "$group" -depth -type d -delete
+	done
+}
+trap cleanup EXIT
 mkdir "$all/old" "$all/new"
 for name in $names; do
 	found=(dist/rrserve[-_]*[._]"$name")
@@ -45,6 +51,6 @@ for format in "$@"; do
 	# shellcheck disable=SC2086
 	packaging/clean-debian.sh "$all/$format/root" $packages
 	cp -r "$all/old" "$all/new" "$all/$format"
-	timeout 240 unshare --mount --net --pid --fork --mount-proc --kill-child "packaging/test-$format.sh" "$all/$format"
+	timeout 240 unshare --mount --net --pid --fork --mount-proc --kill-child "packaging/test-$format.sh" "$all/$format" "${all##*/}-$format"
 	rm -rf "${all:?}/$format"
 done

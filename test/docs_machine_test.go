@@ -6,12 +6,10 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -85,15 +83,11 @@ func boot(t *testing.T, base, shared, name string) *machine {
 	check(t, err)
 	defer notify.Close()
 	unique := filepath.Base(shared) + "-" + name
-	groups := ownCgroups(t, unique)
-	args := []string{"-c", `for g in $0; do echo $$ >"$g/cgroup.procs"; done; exec systemd-nspawn "$@"`, strings.Join(groups, " "),
-		"--quiet", "--directory=" + base, "--volatile=overlay", "--boot", "--register=no", "--keep-unit", "--private-network", "--resolv-conf=off",
-		"--machine=" + unique, "--hostname=" + name, "--notify-ready=yes", "--console=pipe", "--link-journal=no",
-		"--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self", "--bind=" + shared + ":/walk",
-		"--bind-ro=" + output(t, "go", "env", "GOROOT") + ":/usr/local/go",
-		"--bind-ro=" + output(t, "go", "env", "GOMODCACHE") + ":/root/go/pkg/mod",
-		"--bind=" + output(t, "go", "env", "GOCACHE") + ":/root/.cache/go-build"}
-	cmd := exec.Command("sh", args...)
+	cmd := exec.Command("../packaging/boot-machine.sh", base, unique,
+		"--volatile=overlay", "--private-network", "--hostname="+name, "--notify-ready=yes", "--bind="+shared+":/walk",
+		"--bind-ro="+output(t, "go", "env", "GOROOT")+":/usr/local/go",
+		"--bind-ro="+output(t, "go", "env", "GOMODCACHE")+":/root/go/pkg/mod",
+		"--bind="+output(t, "go", "env", "GOCACHE")+":/root/.cache/go-build")
 	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+notify.LocalAddr().String())
 	var console strings.Builder
 	cmd.Stdout, cmd.Stderr = &console, &console
@@ -107,7 +101,7 @@ func boot(t *testing.T, base, shared, name string) *machine {
 			s.done.Close()
 		}
 		cmd.Wait()
-		removeCgroups(t, groups)
+		output(t, "bash", "-c", `for group in /sys/fs/cgroup/{,*/}"$0"; do [ ! -d "$group" ] || find "$group" -depth -type d -delete; done`, unique)
 	})
 	check(t, notify.SetReadDeadline(time.Now().Add(bootTime)))
 	for message := make([]byte, 4096); ; {
@@ -122,37 +116,6 @@ func boot(t *testing.T, base, shared, name string) *machine {
 			}
 			if strings.TrimSpace(line) == "READY=1" {
 				return m
-			}
-		}
-	}
-}
-
-// ownCgroups makes a control group for a machine in each hierarchy that systemd uses.
-// Machines in one group would take each other's services for their own.
-func ownCgroups(t *testing.T, machine string) (groups []string) {
-	for _, hierarchy := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"} {
-		if _, err := os.Stat(hierarchy + "/cgroup.procs"); err != nil {
-			continue
-		}
-		group := hierarchy + "/" + machine
-		check(t, os.Mkdir(group, 0o755))
-		groups = append(groups, group)
-	}
-	return groups
-}
-
-func removeCgroups(t *testing.T, groups []string) {
-	for _, group := range groups {
-		var dirs []string
-		filepath.WalkDir(group, func(dir string, d fs.DirEntry, err error) error {
-			if err == nil && d.IsDir() {
-				dirs = append(dirs, dir)
-			}
-			return nil
-		})
-		for _, dir := range slices.Backward(dirs) {
-			if err := os.Remove(dir); err != nil {
-				t.Error(err)
 			}
 		}
 	}
