@@ -1,6 +1,7 @@
 package rsyncproto
 
 import (
+	"cmp"
 	"math"
 
 	"rrserve/internal/rsyncproto/checksum"
@@ -62,19 +63,13 @@ func (s *session) handshake() error {
 	if err := s.negotiate(); err != nil {
 		return err
 	}
-	s.seed = s.pull.ChecksumSeed
-	if s.seed == 0 {
-		s.seed = s.Seed
-	}
-	if s.seed == 0 {
-		s.seed = randomSeed()
-	}
+	seed := cmp.Or(s.pull.ChecksumSeed, s.Seed, randomSeed())
 	s.sumConfig = checksum.Config{
 		Algorithm: s.sums.Transfer,
-		Seed:      s.seed,
+		Seed:      seed,
 		SeedFirst: s.sums.Transfer == checksum.MD5 && (s.compat.has(compatSeedFix) || !s.pull.NegotiatesChecksum()),
 	}
-	s.w.Int(s.seed)
+	s.w.Int(seed)
 	s.w.Frame()
 	s.r.ResetCount()
 	s.r.Frame(s.v.Varints())
@@ -100,7 +95,7 @@ func (s *session) exchangeVersions() error {
 	s.v = min(ours, theirs)
 	s.res.Protocol = int(s.v)
 	if s.v < wire.MinVersion {
-		return &versionError{int(s.v)}
+		return protocolErrorf("--protocol must be at least %d on the Server.", wire.MinVersion)
 	}
 	return nil
 }

@@ -142,7 +142,6 @@ type session struct {
 	compat compat
 	sums   checksum.Choice
 	method token.Method
-	seed   int32
 
 	sumConfig checksum.Config
 	sender    *delta.Sender
@@ -157,12 +156,10 @@ type session struct {
 	lists   []*flist.List // lists that the client still asks from, oldest first
 	tokens  token.WriteCloser
 
-	start       time.Time
 	buildTime   time.Duration
 	xferErrors  int64
 	matched     struct{ blocks, hits, falseAlarms int64 }
-	listed      bool   // the first file list was sent
-	firstErrors int32  // I/O error bits that it reported
+	firstErrors int32  // I/O error bits that the first file list reported
 	onlyListed  bool   // a client of the daemon protocol asked for the modules
 	where       string // what follows a path in a message
 	res         Result
@@ -316,13 +313,13 @@ func (s *session) sendFirstList() error {
 		}
 	}
 	s.list = flist.New(s.ctx, s.w, s.listOptions())
-	s.start = s.Now()
+	start := s.Now()
 	l, err := s.list.First(s.sources(args))
 	if err != nil {
 		return err
 	}
-	s.buildTime = max(s.Now().Sub(s.start), time.Millisecond)
-	s.listed, s.firstErrors = true, s.list.IOError()
+	s.buildTime = max(s.Now().Sub(start), time.Millisecond)
+	s.firstErrors = s.list.IOError()
 	s.addList(l)
 	if err := s.r.Err(); err != nil {
 		return err

@@ -56,13 +56,6 @@ func protocolErrorf(format string, args ...any) error {
 	return &protocolError{fmt.Sprintf(format, args...)}
 }
 
-// versionError is a client whose protocol is too old.
-type versionError struct{ version int }
-
-func (e *versionError) Error() string {
-	return fmt.Sprintf("--protocol must be at least %d on the Server.", wire.MinVersion)
-}
-
 // startError ends the daemon protocol before a session begins.
 type startError struct{ text string }
 
@@ -92,7 +85,7 @@ var (
 // still be told, a message. It is the only place that does.
 func (s *session) finish(err error) Result {
 	if after := time.Duration(s.timedOut.Load()); after > 0 {
-		err = errTimeout{int(after.Seconds())}
+		err = timeoutError{int(after.Seconds())}
 	}
 	s.res.Err = err
 	s.res.ExitStatus = s.status(err)
@@ -110,9 +103,9 @@ func (s *session) finish(err error) Result {
 	return s.res
 }
 
-type errTimeout struct{ seconds int }
+type timeoutError struct{ seconds int }
 
-func (e errTimeout) Error() string {
+func (e timeoutError) Error() string {
 	return fmt.Sprintf("io timeout after %d seconds -- exiting", e.seconds)
 }
 
@@ -125,13 +118,12 @@ func (s *session) status(err error) int {
 		head    *delta.HeadError
 		frame   *wire.FrameError
 		rng     *wire.RangeError
-		version *versionError
 		start   *startError
 		base    *baseError
 		name    *unsupported
 		list    *nameListError
 		corrupt *fakesuper.Corrupt
-		timeout errTimeout
+		timeout timeoutError
 	)
 	switch {
 	case err == nil:
@@ -160,7 +152,7 @@ func (s *session) status(err error) int {
 	case errors.As(err, &corrupt):
 		return s.fail(exitFileIO, fmt.Sprintf("Corrupt %s xattr attached to %s: \"%s\"\n",
 			fakesuper.Attr, s.quote(corrupt.Path.String()), corrupt.Value))
-	case errors.As(err, &version), errors.Is(err, errNotRsync):
+	case errors.Is(err, errNotRsync):
 		return s.fail(exitProtocol, err.Error()+"\n")
 	case errors.As(err, &name):
 		return s.fail(exitUnsupported, fmt.Sprintf("%v\nrsync error: %s (code %d) [sender=rrserve]\n", err, exitText[exitUnsupported], exitUnsupported))
@@ -218,7 +210,7 @@ func (s *session) fail(code int, text string) int {
 		s.w.Text(tag, fmt.Sprintf("rsync error: %s (code %d) [sender=rrserve]\n", exitText[code], code))
 		s.w.MessageInt(wire.ErrorExit, int32(code))
 		s.drain()
-	case !s.listed && s.list == nil:
+	case s.list == nil:
 		s.sendNothing()
 	}
 	s.w.Flush()

@@ -139,8 +139,8 @@ func (w *waiting) total() time.Duration {
 	return w.before + time.Since(w.since)
 }
 
-// outbox is the client's input, with the time of a write that the
-// client does not take.
+// outbox is a stream to the client, with the time of a write that the client does
+// not take.
 type outbox struct {
 	w       io.Writer
 	written *atomic.Int64 // bytes
