@@ -149,12 +149,11 @@ func (r *report) command(ctx context.Context, o *options, g *grant, tree *jail.R
 func engineSays(ctx context.Context, o *options, g *grant, tree *jail.Root, command string) (rsyncproto.Result, string) {
 	var out, text bytes.Buffer
 	c := rsyncproto.Config{
-		Command: command, FS: viewOf(tree), NoBtimes: !tree.Btimes(), NoXattrs: jail.Xattrs == 0,
-		Probes: !o.noProbes, Stdin: bytes.NewReader(binary.LittleEndian.AppendUint32(nil, uint32(wire.MaxVersion))),
+		Command: command, Probes: !o.noProbes, Stdin: bytes.NewReader(binary.LittleEndian.AppendUint32(nil, uint32(wire.MaxVersion))),
 		Stdout: &out, Stderr: &text, Abort: func() {},
 	}
 	g.root.configure(&c)
-	res := rsyncproto.Serve(ctx, c)
+	res := serveTree(ctx, tree, c)
 	if res.Probe {
 		return res, out.String() + text.String()
 	}

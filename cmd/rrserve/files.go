@@ -9,11 +9,11 @@ import (
 	"runtime"
 )
 
-// maxKeyFile bounds the size of a file of keys, in bytes.
+// maxKeyFile bounds the size of a file of keys or of configuration, in bytes.
 const maxKeyFile = 1 << 20
 
-// readKeyFile reads a regular file none of whose permission bits is in
-// forbidden. The file that is checked is the one that is read.
+// readKeyFile reads a regular file of keys or of configuration, none of whose
+// permission bits is in forbidden. The file that is checked is the one that is read.
 func readKeyFile(path string, forbidden fs.FileMode) ([]byte, error) {
 	// Opening a FIFO would wait for a writer, so it is looked at first.
 	if info, err := os.Stat(path); err != nil {

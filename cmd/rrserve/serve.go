@@ -48,31 +48,28 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	if err != nil {
 		return err
 	}
+	defer ln.Close()
 	var board *status.Board
 	var metrics net.Listener
 	if o.metricsListen != "" {
 		board = newBoard(o, keys, log)
 		if metrics, err = listenTCP(ctx, "--metrics-listen", o.metricsListen); err != nil {
-			ln.Close()
 			return err
 		}
 		defer metrics.Close()
 	}
 	sums, err := openSumCache(o, append(keys.roots((*servedRoot).tree), keys.roots((*servedRoot).directory)...), log)
 	if err != nil {
-		ln.Close()
 		return err
 	}
 	var live atomic.Pointer[options]
 	live.Store(o)
 	again, err := newReloader(&live, level, keys, log)
 	if err != nil {
-		ln.Close()
 		return err
 	}
 	snapshots, err := startSnapshots(access, o)
 	if err != nil {
-		ln.Close()
 		return err
 	}
 	defer endSnapshots(snapshots, log)
@@ -87,12 +84,10 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		Policy:         o.policy(),
 	})
 	if err != nil {
-		ln.Close()
 		return configError{err}
 	}
 	walls, err := confine(o, keys, sums, log)
 	if err != nil {
-		ln.Close()
 		return err
 	}
 	if board != nil {
