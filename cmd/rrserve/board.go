@@ -74,8 +74,8 @@ func (k *keyring) clients() []status.Client {
 	return all
 }
 
-// limits are how often each limit of the SSH side was hit.
-func limits(s sshsrv.Stats) map[string]uint64 {
+// limitHits are how often each limit of the SSH side was hit.
+func limitHits(s sshsrv.Stats) map[string]uint64 {
 	all := make(map[string]uint64)
 	for name, n := range map[string]int64{
 		"startups": s.Dropped, "penalty": s.Refused, "login_grace_time": s.TimedOut,

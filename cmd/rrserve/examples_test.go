@@ -83,7 +83,7 @@ func TestMetricsDocumentNamesLimits(t *testing.T) {
 	for _, row := range regexp.MustCompile("(?m)^\\| `limit=\"(\\w+)\"` \\|").FindAllStringSubmatch(readText(t, "../../docs/metrics.md"), -1) {
 		documented[row[1]] = 0
 	}
-	if diff := cmp.Diff(limits(sshsrv.Stats{}), documented); diff != "" {
+	if diff := cmp.Diff(limitHits(sshsrv.Stats{}), documented); diff != "" {
 		t.Errorf("docs/metrics.md (-program +document):\n%s", diff)
 	}
 }

@@ -91,7 +91,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 		return err
 	}
 	if board != nil {
-		board.Started(walls, func() map[string]uint64 { return limits(srv.Stats()) })
+		board.Started(walls, func() map[string]uint64 { return limitHits(srv.Stats()) })
 		log.Info("answering over HTTP", "address", metrics.Addr().String())
 		go board.Serve(ctx, metrics)
 	}

@@ -5,7 +5,8 @@
 // A pull goes through these files, in this order: serve.go (the session from
 // end to end), daemon.go (the opening of host::module), handshake.go (versions,
 // capabilities, algorithms, seed), input.go (what the client sends), filter and
-// flist (the file list), send.go (requests, answers, statistics, goodbye) and
-// transfer.go (one file). status.go alone turns errors into messages and exit
-// codes, and watch.go keeps an idle connection alive or ends it.
+// flist (the file list), send.go (requests, answers, statistics, goodbye),
+// lookahead.go (files before their turn) and transfer.go (one file). status.go
+// alone turns errors into messages and exit codes, and watch.go keeps an idle
+// connection alive or ends it.
 package rsyncproto
