@@ -19,7 +19,11 @@ func (b *Builder) source(p place) error {
 	if !ok {
 		return nil
 	}
-	top := &dir{path: root, dev: info.Dev, filter: b.o.Filters.Top(source{b.o.FS}, root.String())}
+	if b.top == nil || b.top.path != root || b.top.dev != info.Dev {
+		b.top = &dir{path: root, dev: info.Dev, filter: b.o.Filters.Top(source{b.o.FS}, root.String())}
+		b.trail = nil
+	}
+	top := b.top
 	parents, base := splitName(p.name)
 	way, err := b.way(top, parents)
 	if err != nil {
@@ -35,10 +39,15 @@ func (b *Builder) source(p place) error {
 		b.implied(top, ".")
 	}
 	b.parents(way)
+	at := d.path
+	if base != "." {
+		at, _ = at.Join(base) // joined once before
+	}
+	it.extra = b.extras.source(at) || info.Mode == 0 // given again, or missing
 	if e := b.add(d, base, &it); e != nil && it.bits&isTop != 0 {
 		return b.sourceContents(e, it.info.Dev)
 	}
-	return nil
+	return b.err
 }
 
 // wanted decides whether and how the entry of a source is sent.
@@ -88,14 +97,18 @@ func (b *Builder) sourceContents(e *Entry, dev uint64) error {
 }
 
 // way returns top and the directories below it that lead to a source with
-// these parents, with the filter rules in force in each.
+// these parents, with the filter rules in force in each. As far as the source before
+// lay in the same ones they are the same values, so that names take little memory.
 func (b *Builder) way(top *dir, parents string) ([]*dir, error) {
-	if rest, ok := strings.CutPrefix(parents, "/"); ok {
-		d := *top
-		d.name, parents = "/", rest
-		top = &d
-	}
 	way := []*dir{top}
+	if rest, ok := strings.CutPrefix(parents, "/"); ok {
+		parents = rest
+		if way[0] = b.onWay(0, top.path, "/"); way[0] == nil {
+			d := *top
+			d.name = "/"
+			way[0] = &d
+		}
+	}
 	for parents != "" {
 		var part string
 		part, parents, _ = strings.Cut(parents, "/")
@@ -104,13 +117,26 @@ func (b *Builder) way(top *dir, parents string) ([]*dir, error) {
 		if err != nil {
 			return nil, err
 		}
-		next := &dir{path: p, name: d.prefix() + part, dev: d.dev}
-		if err := b.enter(next, d); err != nil {
-			return nil, err
+		next := b.onWay(len(way), p, d.prefix()+part)
+		if next == nil {
+			next = &dir{path: p, name: d.prefix() + part, dev: d.dev}
+			if err := b.enter(next, d); err != nil {
+				return nil, err
+			}
 		}
 		way = append(way, next)
 	}
+	b.trail = way
 	return way, nil
+}
+
+// onWay returns the directory at a place on the way to the source before if it is
+// the one that is wanted, else nil.
+func (b *Builder) onWay(i int, p vfs.Path, name string) *dir {
+	if i < len(b.trail) && b.trail[i].path == p && b.trail[i].name == name {
+		return b.trail[i]
+	}
+	return nil
 }
 
 // parents sends the directories on the way to a source (-R), but for those
@@ -230,5 +256,5 @@ func (b *Builder) implied(d *dir, base string) {
 		b.problem(LinkStat, p.String(), err)
 		return
 	}
-	b.add(d, base, &item{info: &info, bits: isImplied | noContent | isFollowed})
+	b.add(d, base, &item{info: &info, bits: isImplied | noContent | isFollowed, extra: b.extras.source(p)})
 }

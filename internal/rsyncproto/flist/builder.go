@@ -39,7 +39,7 @@ type Builder struct {
 	total    int64
 	ioError  int32
 	reported int32
-	err      error // the first of Options.Report
+	err      error // the first of Options.Report and extras
 
 	waiting [][]*Entry // directories to be listed after the current one, innermost last
 
@@ -48,13 +48,16 @@ type Builder struct {
 	pending [][]*group // directories whose lists are to be sent, innermost last
 	ended   bool
 
+	extras  extras
+	top     *dir   // below which the source before was
+	trail   []*dir // and the directories from there to it
 	lastWay []*dir // parents that -R sent last
 	sentDot bool
 }
 
 // New returns a Builder that writes to w.
 func New(ctx context.Context, w *wire.Writer, o Options) *Builder {
-	b := &Builder{o: o, w: w, ctx: ctx, order: countingOrder(o.Version), ahead: readAhead{fs: o.FS}}
+	b := &Builder{o: o, w: w, ctx: ctx, order: countingOrder(o.Version), ahead: readAhead{fs: o.FS}, extras: newExtras()}
 	if o.Encode != nil {
 		b.order = nil
 	}
@@ -198,6 +201,9 @@ func (b *Builder) add(d *dir, base string, it *item) *Entry {
 		e = new(Entry)
 	}
 	*e = Entry{dir: d, base: base, size: in.Size, mode: in.Mode, wire: b.list.sent.n, bits: it.bits}
+	if in.IsDir() && e.bits&noContent == 0 && b.extras.directory(e, in) {
+		e.bits |= isExtra
+	}
 	if in.Type() == vfs.ModeSymlink && b.o.Links && it.target == "" && !b.readTarget(e, it) {
 		return nil
 	}
@@ -213,6 +219,9 @@ func (b *Builder) add(d *dir, base string, it *item) *Entry {
 	}
 	e.long = b.enc.entry(prefix, name, it, b.list.Start+e.wire, b.list.Start)
 	b.list.sent.add(e)
+	if err := b.extras.count(d.extra || it.extra || e.bits&isExtra != 0); b.err == nil {
+		b.err = err
+	}
 	if b.o.Incremental && in.IsDir() {
 		b.list.subdirs = append(b.list.subdirs, e)
 	}
@@ -418,7 +427,7 @@ func (b *Builder) unfollowed(d *dir, base string, p vfs.Path, err error) {
 
 // inside returns the directory e as a place whose entries are listed.
 func (b *Builder) inside(e *Entry) (*dir, error) {
-	d := &dir{path: e.Path(), name: e.Name(), dev: e.dir.dev}
+	d := &dir{path: e.Path(), name: e.Name(), dev: e.dir.dev, extra: e.bits&isExtra != 0}
 	if e.base == "." {
 		d.name = strings.TrimSuffix(d.name, ".")
 	}

@@ -37,6 +37,7 @@ type item struct {
 	target string // of a symbolic link
 	sum    []byte // of a regular file with -c
 	bits   uint8  // isTop, noContent, isImplied
+	extra  bool   // one of the extras, whatever it is in
 
 	access, inherit acl.ACL // with -A; the second one of directories
 	xattrs          []xattr // with -X, sorted by name

@@ -15,6 +15,7 @@ type dir struct {
 	before string      // see prefix; made when first needed
 	filter *filter.Dir // rules in force inside
 	dev    uint64      // device of the source argument, for -x
+	extra  bool        // its entries are, see extras
 }
 
 // prefix is what stands in front of the entries' base names.
@@ -45,6 +46,7 @@ const (
 	isImplied              // a parent directory that -R brought along
 	isFollowed             // stands for what a symbolic link leads to
 	wasSent                // its data were sent once: a further request is a redo
+	isExtra                // its contents are extras; not kept when packed
 )
 
 // Entry is what stays of an entry after it was sent.

@@ -1,0 +1,64 @@
+package flist
+
+import (
+	"hash/maphash"
+
+	"rrserve/internal/rsyncproto/wire"
+	"rrserve/internal/vfs"
+)
+
+// maxExtras is how many extra entries a list may have if it has not as many others.
+const maxExtras = 1_000_000
+
+// extras counts the entries that a client gets for asking, and not because they
+// are in the tree: of sources that are given again or are missing, of directories
+// that lie in another source too, or that links lead to again and again. Stock lists
+// all of them as often as it is told to. Here the list of a client that tells too
+// often would take the memory of all others.
+type extras struct {
+	seed        maphash.Seed
+	known       map[uint64]struct{} // hashes of what was listed: directories and sources
+	n, ordinary int64
+}
+
+// listed identifies what may be listed more than once: the contents of a directory,
+// whatever its name, by its numbers, and a source by where it is.
+type listed struct {
+	inode    inode
+	path     vfs.Path
+	contents bool
+}
+
+func newExtras() extras { return extras{seed: maphash.MakeSeed(), known: map[uint64]struct{}{}} }
+
+// again reports whether it was asked about l before.
+func (x *extras) again(l listed) bool {
+	h := maphash.Comparable(x.seed, l)
+	_, known := x.known[h]
+	x.known[h] = struct{}{}
+	return known
+}
+
+// source reports whether a source, or a directory that led to one, was sent before.
+func (x *extras) source(at vfs.Path) bool { return x.again(listed{path: at}) }
+
+// directory reports whether the contents of a directory were sent before. Where
+// directories have no numbers they go by their names.
+func (x *extras) directory(e *Entry, in *vfs.Info) bool {
+	if in.Ino == 0 {
+		return x.again(listed{path: e.Path(), contents: true})
+	}
+	return x.again(listed{inode: inode{in.Dev, in.Ino}})
+}
+
+// count counts an entry. The error is that of one extra entry too many.
+func (x *extras) count(extra bool) error {
+	if !extra {
+		x.ordinary++
+		return nil
+	}
+	if x.n++; x.n <= max(maxExtras, x.ordinary) {
+		return nil
+	}
+	return &wire.RangeError{What: "number of entries that are listed again", Got: x.n, Max: x.n - 1}
+}
