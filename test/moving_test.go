@@ -3,7 +3,9 @@ package test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,5 +92,42 @@ command="rrsync %[1]s/one" %[7]s
 	check(t, os.WriteFile(dir+"/keys.d/pusher.pub", []byte(keys["push"]+"\n"), 0o644))
 	if res, got := pull("push", "-a", "rr:"); res.Code != 0 || got != "default" {
 		t.Errorf("a key that was added: %v", res)
+	}
+}
+
+// A certificate's force-command was accepted, and its holder saw all of --root.
+func TestForcedByCertificate(t *testing.T) {
+	dir := rrtest.TempDir(t)
+	tr := rrtest.NewTree(t, dir+"/tree")
+	tr.File("mine", "all")
+	tr.File("sub/mine", "sub")
+	tr.Done()
+	check(t, rrtest.NewKey(dir+"/ca"))
+	authority, err := os.ReadFile(dir + "/ca.pub")
+	check(t, err)
+	check(t, os.WriteFile(dir+"/authorized_keys", append([]byte(`cert-authority,principals="backup" `), authority...), 0o644))
+	s := rrtest.Rrserve(t, dir+"/tree", rrtest.WithArgs("--authorized-key", dir+"/authorized_keys"))
+	for i, tt := range []struct{ command, want string }{
+		{"", "all"},
+		{"rrsync -ro " + dir + "/tree/sub", "sub"},
+		{"rrsync " + dir + "/tree/sub", ""}, // it could write
+		{"rrsync -ro " + dir, ""},           // more than the server serves
+		{"/bin/false", ""},
+	} {
+		key := fmt.Sprintf("%s/key-%d", dir, i)
+		check(t, rrtest.NewKey(key))
+		sign := exec.Command("ssh-keygen", "-q", "-s", dir+"/ca", "-I", "pi", "-n", "backup", "-O", "force-command="+tt.command, key+".pub")
+		if tt.command == "" {
+			sign.Args = slices.Delete(sign.Args, len(sign.Args)-3, len(sign.Args)-1)
+		}
+		if out, err := sign.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		dst := rrtest.TempDir(t)
+		res := rrtest.Run(t, s.WithKey(t, key), dst, "-a", "rr:")
+		got, _ := os.ReadFile(filepath.Join(dst, "mine"))
+		if string(got) != tt.want || (res.Code == 0) != (tt.want != "") {
+			t.Errorf("%q: got %q, want %q: %v", tt.command, got, tt.want, res)
+		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"rrserve/internal/config"
 	"rrserve/internal/rrsync"
 	"rrserve/internal/snapshot"
-	"rrserve/internal/sshsrv"
 )
 
 // servedRoot is a directory that keys may be given.
@@ -150,9 +149,9 @@ func (a *access) directories(of func(*servedRoot) string) []string {
 }
 
 // grant returns what a key may do that the client of this name has; "" is for a
-// key without a name. A forced command says more than the configuration, and the
-// configuration more than --root.
-func (a *access) grant(client string, key sshsrv.AuthorizedKey) (*grant, error) {
+// key without a name. The command that its line or its certificate forces, "" for none,
+// says more than the configuration, and the configuration more than --root.
+func (a *access) grant(client, command string) (*grant, error) {
 	g := &grant{client: client, root: a.root, limits: unlimited}
 	if client == "" {
 		g.client = "(unnamed)"
@@ -163,8 +162,8 @@ func (a *access) grant(client string, key sshsrv.AuthorizedKey) (*grant, error) 
 			g.root = a.roots[limits.Root]
 		}
 	}
-	if key.Command != "" {
-		r, err := rrsync.ParseCommand(key.Command)
+	if command != "" {
+		r, err := rrsync.ParseCommand(command)
 		if err != nil {
 			return nil, err
 		}

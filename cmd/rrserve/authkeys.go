@@ -273,12 +273,14 @@ func (s *keySource) read(a *access) ([]sshsrv.RefusedLine, error) {
 	keys, refused := sshsrv.ParseAuthorizedKeys(data)
 	s.data, s.of, s.keys = data, a, nil
 	for _, key := range keys {
-		g, err := a.grant(cmp.Or(s.client, config.Name(key.Name)), key)
+		client := cmp.Or(s.client, config.Name(key.Name))
+		g, err := a.grant(client, key.Command)
 		if err != nil {
 			refused = append(refused, sshsrv.RefusedLine{Line: key.Line, Reason: err.Error()})
 			continue
 		}
 		key.Name, key.Grant = g.client, g
+		key.Forced = func(command string) (any, error) { return a.grant(client, command) }
 		key.From(g.limits.Addresses())
 		s.keys = append(s.keys, key)
 	}

@@ -36,6 +36,10 @@ type AuthorizedKey struct {
 	// Grant is for the caller of ParseAuthorizedKeys, who may set it. It reaches
 	// the handler with the key.
 	Grant any
+	// Forced is for that caller, too. It returns the Grant of a certificate that
+	// forces a command which its line does not; nil, or an error: such a
+	// certificate lets nobody in.
+	Forced func(command string) (grant any, err error)
 
 	blob       string // the key in wire format; "" matches nothing
 	authority  bool   // cert-authority: certificates that it signed log in, not itself

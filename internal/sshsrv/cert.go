@@ -25,6 +25,8 @@ func (k AuthorizedKey) certified(cert *ssh.Certificate, user string, now time.Ti
 		return AuthorizedKey{}, errors.New("signed with SHA-1")
 	case len(cert.ValidPrincipals) == 0:
 		return AuthorizedKey{}, errors.New("the certificate names no principal")
+	case waivesTouch(cert):
+		return AuthorizedKey{}, errors.New("the certificate asks for no touch, which its line does not allow")
 	}
 	if err := checkUserKey(cert.Key); err != nil {
 		return AuthorizedKey{}, err
@@ -45,6 +47,16 @@ func (k AuthorizedKey) certified(cert *ssh.Certificate, user string, now time.Ti
 	return holder.limited(cert.CriticalOptions)
 }
 
+// noTouch is what a certificate of a security key holds that does not want it
+// touched. For sshd the line must say so too, which none may here; x/crypto believes
+// the certificate alone.
+const noTouch = "no-touch-required"
+
+func waivesTouch(cert *ssh.Certificate) bool {
+	_, ok := cert.Extensions[noTouch]
+	return ok && slices.Contains([]string{ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256}, cert.Key.Type())
+}
+
 // principal is the name that the certificate must hold: one of the line's
 // principals="...", else the SSH user name.
 func (k AuthorizedKey) principal(cert *ssh.Certificate, user string) string {
@@ -62,10 +74,9 @@ func (k AuthorizedKey) principal(cert *ssh.Certificate, user string) string {
 // limited adds a certificate's own limits to those of the line.
 func (k AuthorizedKey) limited(options map[string]string) (AuthorizedKey, error) {
 	if command, ok := options[forceCommand]; ok {
-		if command == "" || k.Command != "" && k.Command != command {
-			return AuthorizedKey{}, errors.New("the certificate and its line force different commands")
+		if err := k.force(command); err != nil {
+			return AuthorizedKey{}, err
 		}
-		k.Command = command
 	}
 	if networks, ok := options[sourceAddress]; ok {
 		list, err := ParseAddressList(networks)
@@ -75,4 +86,19 @@ func (k AuthorizedKey) limited(options map[string]string) (AuthorizedKey, error)
 		k.From(list)
 	}
 	return k, nil
+}
+
+// force is told the command of a certificate.
+func (k *AuthorizedKey) force(command string) (err error) {
+	switch {
+	case command == "" || k.Command != "" && k.Command != command:
+		return errors.New("the certificate and its line force different commands")
+	case k.Command == command:
+		return nil
+	case k.Forced == nil:
+		return errors.New("the certificate forces a command")
+	}
+	k.Command = command
+	k.Grant, err = k.Forced(command)
+	return err
 }

@@ -2,6 +2,8 @@ package sshsrv
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -126,6 +128,9 @@ func TestKeyOptions(t *testing.T) {
 func TestCertificates(t *testing.T) {
 	s := start(t, func(_ context.Context, x *Exec) int {
 		fmt.Fprintf(x.Stdout, "%s %s %q", x.Key.Name, x.Key.Type, x.Key.Command)
+		if x.Key.Grant != nil {
+			fmt.Fprintf(x.Stdout, " %s", x.Key.Grant)
+		}
 		return 0
 	}, nil)
 	ca, user := s.keygen("ca", "ed25519"), s.keygen("user", "ed25519")
@@ -153,7 +158,9 @@ func TestCertificates(t *testing.T) {
 		{"expired", "cert-authority", []string{"-n", "u", "-V", "20200101:20200102"}, ""},
 		{"not yet valid", "cert-authority", []string{"-n", "u", "-V", "20990101:20990102"}, ""},
 		{"a host certificate", "cert-authority", []string{"-h", "-n", "u"}, ""},
-		{"forced command", "cert-authority", []string{"-n", "u", "-O", "force-command=rrsync -ro /a"}, `pi at home ED25519-CERT "rrsync -ro /a"`},
+		{"forced command", "cert-authority", []string{"-n", "u", "-O", "force-command=rrsync -ro /a"}, `pi at home ED25519-CERT "rrsync -ro /a" only /a`},
+		{"that of the line", `cert-authority,command="x"`, []string{"-n", "u", "-O", "force-command=x"}, `pi at home ED25519-CERT "x"`},
+		{"a forced command that gives nothing", "cert-authority", []string{"-n", "u", "-O", "force-command=/bin/false"}, ""},
 		{"another forced command", `cert-authority,command="x"`, []string{"-n", "u", "-O", "force-command=y"}, ""},
 		{"from here", "cert-authority", []string{"-n", "u", "-O", "source-address=127.0.0.0/8"}, `pi at home ED25519-CERT ""`},
 		{"from elsewhere", "cert-authority", []string{"-n", "u", "-O", "source-address=10.0.0.0/8"}, ""},
@@ -184,6 +191,39 @@ func TestCertificates(t *testing.T) {
 	s.write("authorized_keys", user, 0o600)
 	if got := login("u"); got.Status != 0 {
 		t.Errorf("the plain key, listed: %+v", got)
+	}
+}
+
+// A certificate could lift what sshd demands of a security key: to be touched.
+func TestCertificateOfSecurityKey(t *testing.T) {
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := mustParse(t, "cert-authority "+string(ssh.MarshalAuthorizedKey(ca.PublicKey())))
+	for _, tt := range []struct{ key, extension, want string }{
+		{skEd25519Key, "permit-pty", ""},
+		{skEd25519Key, "no-touch-required", "the certificate asks for no touch, which its line does not allow"},
+		{skECDSAKey, "no-touch-required", "the certificate asks for no touch, which its line does not allow"},
+		{ed25519Key, "no-touch-required", ""}, // without meaning
+	} {
+		pub, _, _, _, err := ssh.ParseAuthorizedKey([]byte(tt.key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert := &ssh.Certificate{Key: pub, CertType: ssh.UserCert, ValidPrincipals: []string{"u"}, ValidBefore: ssh.CertTimeInfinity}
+		cert.Extensions = map[string]string{tt.extension: ""}
+		if err := cert.SignCert(rand.Reader, ca); err != nil {
+			t.Fatal(err)
+		}
+		_, err = line.admits(cert, "u", netip.MustParseAddr("10.0.0.1"), time.Unix(1e9, 0))
+		if got := errorText(err); got != tt.want {
+			t.Errorf("%s %s: %q, want %q", pub.Type(), tt.extension, got, tt.want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package sshsrv
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -48,6 +49,14 @@ type testServer struct {
 	served chan error
 }
 
+// forced gives the commands of rrsync.
+func forced(command string) (grant any, err error) {
+	if dir, ok := strings.CutPrefix(command, "rrsync -ro "); ok {
+		return "only " + dir, nil
+	}
+	return nil, errors.New("no rrsync")
+}
+
 // start runs a server on a loopback port until the test ends. The key "ed25519"
 // may log in.
 func start(t testing.TB, h Handler, change func(*Config)) *testServer {
@@ -72,6 +81,9 @@ func start(t testing.TB, h Handler, change func(*Config)) *testServer {
 				t.Error(err)
 			}
 			keys, _ := ParseAuthorizedKeys(data)
+			for i := range keys {
+				keys[i].Forced = forced
+			}
 			return keys
 		},
 		Handler:     h,
