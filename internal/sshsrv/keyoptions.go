@@ -41,6 +41,9 @@ func (k *AuthorizedKey) setOption(option string) error {
 			return fmt.Errorf("option %q: its value must stand in double quotes", name)
 		}
 	}
+	if k.given(name) {
+		return fmt.Errorf("option %q is given twice", name)
+	}
 	var err error
 	switch name {
 	case "cert-authority":
@@ -64,6 +67,22 @@ func (k *AuthorizedKey) setOption(option string) error {
 		return fmt.Errorf("option %q: %w", name, err)
 	}
 	return nil
+}
+
+// given reports whether an option with a value has one by now. sshd, too, refuses a
+// second one, or takes the stricter.
+func (k *AuthorizedKey) given(name string) bool {
+	switch name {
+	case "principals":
+		return k.principals != nil
+	case "command":
+		return k.Command != ""
+	case "from":
+		return k.from != nil
+	case "expiry-time":
+		return !k.expires.IsZero()
+	}
+	return false
 }
 
 // unquote takes the double quotes off a value, in which \" stands for a quote
