@@ -10,6 +10,9 @@ import (
 // source sends one source: with -R its parents, then itself, then what is
 // below it (with incremental recursion only what belongs to the first list).
 func (b *Builder) source(p place) error {
+	if err := b.ctx.Err(); err != nil {
+		return err
+	}
 	root, err := vfs.ParsePath(p.root)
 	if err != nil {
 		b.problem(ChangeDir, p.root, err)

@@ -321,7 +321,8 @@ func (b *Builder) contents(d *dir) ([]*Entry, error) {
 		if e := b.child(d, &infos[i]); e != nil && e.isDir() && e.bits&noContent == 0 {
 			subs = append(subs, e)
 		}
-		if b.err != nil {
+		// A name may take a second, with all the rules that a client can send.
+		if b.err = cmp.Or(b.err, b.ctx.Err()); b.err != nil {
 			break
 		}
 	}

@@ -3,9 +3,14 @@ package flist
 import (
 	"bytes"
 	"context"
+	"errors"
+	"slices"
 	"testing"
 
+	"rrserve/internal/rsyncproto/filter"
 	"rrserve/internal/rsyncproto/wire"
+	"rrserve/internal/vfs"
+	"rrserve/internal/vfs/vfstest"
 )
 
 // An error met in a later list went out with its end only, and a client of
@@ -42,6 +47,35 @@ func TestErrorAtEndOfList(t *testing.T) {
 		w.Flush()
 		if !bytes.Equal(out.Bytes(), c.want) {
 			t.Errorf("protocol %d, first list %v: % x, want % x", c.version, c.first, out.Bytes(), c.want)
+		}
+	}
+}
+
+// Of a client that was gone the rest of a directory was still put to its rules, which
+// can take a second for a name and days for a directory.
+func TestEndsWithinADirectory(t *testing.T) {
+	tree := vfstest.NewMemory()
+	tree.Add("dir", vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755}})
+	for _, name := range []string{"a", "b", "c"} {
+		tree.Add("dir/"+name, vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o644}})
+	}
+	for _, sources := range [][]Source{
+		{{Name: "dir/"}},
+		{{Name: "dir/a"}, {Name: "dir/b"}, {Name: "dir/c"}},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var seen []string
+		b := New(ctx, wire.NewWriter(&bytes.Buffer{}), Options{Version: 31, FS: tree, Filters: &filter.List{}, Recurse: true,
+			Encode: func(name string) (string, error) {
+				if seen = append(seen, name); name == "a" {
+					cancel()
+				}
+				return name, nil
+			}})
+		_, err := b.First(slices.Values(sources))
+		b.Close()
+		if !errors.Is(err, context.Canceled) || seen[len(seen)-1] != "a" {
+			t.Errorf("%v: %v after %q, want it to end with a", sources, err, seen)
 		}
 	}
 }
