@@ -1,6 +1,7 @@
 package rsyncproto
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -303,8 +304,8 @@ func (s *session) readFilters() error {
 // sendFirstList builds and sends the file list, with incremental recursion the
 // first of them.
 func (s *session) sendFirstList() error {
-	args, err := s.pull.Expand(s.FS)
-	if err != nil {
+	args, err := s.pull.Expand(ending{s.FS, s.ctx})
+	if err = cmp.Or(s.ctx.Err(), err); err != nil {
 		return err
 	}
 	if s.pull.FilesFrom {
@@ -329,6 +330,21 @@ func (s *session) sendFirstList() error {
 		return s.nextList()
 	}
 	return nil
+}
+
+// ending is a tree whose directories cannot be read any more when ctx has ended:
+// wildcards can take minutes to look at all that they may.
+type ending struct {
+	vfs.FS
+	ctx context.Context
+}
+
+// ReadDir is that of the tree.
+func (e ending) ReadDir(p vfs.Path, buf []vfs.Info) ([]vfs.Info, error) {
+	if err := e.ctx.Err(); err != nil {
+		return nil, err
+	}
+	return e.FS.ReadDir(p, buf)
 }
 
 // checkBase makes sure that the names of --files-from have a directory that
