@@ -89,9 +89,16 @@ func (s *session) openNames() error {
 
 // fileNames yields the names in the file of --files-from: its lines, or with
 // --from0 what stands between NUL bytes, without comments. The file is read up
-// to the size that it had when it was opened.
+// to the size that it had when it was opened, as long as the client is there: in one
+// that is mostly a hole nobody waits for the end.
 func (s *session) fileNames(yield func(string) bool) {
-	r := bufio.NewReader(io.NewSectionReader(s.names, 0, s.names.Info().Size))
+	file := io.NewSectionReader(s.names, 0, s.names.Info().Size)
+	r := bufio.NewReader(readerFunc(func(p []byte) (int, error) {
+		if s.ctx.Err() != nil {
+			return 0, io.EOF
+		}
+		return file.Read(p)
+	}))
 	for {
 		name, long, err := s.fileName(r)
 		switch {
@@ -111,6 +118,10 @@ func (s *session) fileNames(yield func(string) bool) {
 		}
 	}
 }
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // fileName reads a name up to its end, and no more of it than may be in a name;
 // long says that there is more.

@@ -101,6 +101,9 @@ func (b *Builder) First(sources iter.Seq[Source]) (*List, error) {
 			return nil, err
 		}
 	}
+	if err := b.ctx.Err(); err != nil { // of which the sources may have ended
+		return nil, err
+	}
 	return b.finish(true)
 }
 
