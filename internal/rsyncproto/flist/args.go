@@ -259,5 +259,5 @@ func (b *Builder) implied(d *dir, base string) {
 		b.problem(LinkStat, p.String(), err)
 		return
 	}
-	b.add(d, base, &item{info: &info, bits: isImplied | noContent | isFollowed, extra: b.extras.source(p)})
+	b.add(d, base, &item{info: &info, bits: isImplied | noContent | isFollowed})
 }

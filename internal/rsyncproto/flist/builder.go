@@ -222,8 +222,8 @@ func (b *Builder) add(d *dir, base string, it *item) *Entry {
 	}
 	e.long = b.enc.entry(prefix, name, it, b.list.Start+e.wire, b.list.Start)
 	b.list.sent.add(e)
-	if err := b.extras.count(d.extra || it.extra || e.bits&isExtra != 0); b.err == nil {
-		b.err = err
+	if e.bits&isImplied == 0 {
+		b.err = cmp.Or(b.err, b.extras.count(d.extra || it.extra || e.bits&isExtra != 0))
 	}
 	if b.o.Incremental && in.IsDir() {
 		b.list.subdirs = append(b.list.subdirs, e)

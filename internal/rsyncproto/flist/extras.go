@@ -14,7 +14,9 @@ const maxExtras = 1_000_000
 // are in the tree: of sources that are given again or are missing, of directories
 // that lie in another source too, or that links lead to again and again. Stock lists
 // all of them as often as it is told to. Here the list of a client that tells too
-// often would take the memory of all others.
+// often would take the memory of all others. The directories that -R brings along are
+// not counted: they come with each name whose way is another, as in a list that is
+// not sorted.
 type extras struct {
 	seed        maphash.Seed
 	known       map[uint64]struct{} // hashes of what was listed: directories and sources
@@ -39,7 +41,7 @@ func (x *extras) again(l listed) bool {
 	return known
 }
 
-// source reports whether a source, or a directory that led to one, was sent before.
+// source reports whether a source was sent before.
 func (x *extras) source(at vfs.Path) bool { return x.again(listed{path: at}) }
 
 // directory reports whether the contents of a directory were sent before. Where
