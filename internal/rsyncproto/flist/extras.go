@@ -23,34 +23,25 @@ type extras struct {
 	n, ordinary int64
 }
 
-// listed identifies what may be listed more than once: the contents of a directory,
-// whatever its name, by its numbers, and a source by where it is.
-type listed struct {
-	inode    inode
-	path     vfs.Path
-	contents bool
-}
-
 func newExtras() extras { return extras{seed: maphash.MakeSeed(), known: map[uint64]struct{}{}} }
 
-// again reports whether it was asked about l before.
-func (x *extras) again(l listed) bool {
-	h := maphash.Comparable(x.seed, l)
-	_, known := x.known[h]
-	x.known[h] = struct{}{}
+// again reports whether it was asked about the hash before.
+func (x *extras) again(hash uint64) bool {
+	_, known := x.known[hash]
+	x.known[hash] = struct{}{}
 	return known
 }
 
 // source reports whether a source was sent before.
-func (x *extras) source(at vfs.Path) bool { return x.again(listed{path: at}) }
+func (x *extras) source(at vfs.Path) bool { return x.again(maphash.String(x.seed, at.String())) }
 
-// directory reports whether the contents of a directory were sent before. Where
-// directories have no numbers they go by their names.
+// directory reports whether the contents of a directory were sent before, whatever
+// it was called. Where directories have no numbers they go by their names.
 func (x *extras) directory(e *Entry, in *vfs.Info) bool {
 	if in.Ino == 0 {
-		return x.again(listed{path: e.Path(), contents: true})
+		return x.again(maphash.String(x.seed, e.Path().String()+"/"))
 	}
-	return x.again(listed{inode: inode{in.Dev, in.Ino}})
+	return x.again(maphash.Comparable(x.seed, inode{in.Dev, in.Ino}))
 }
 
 // count counts an entry. The error is that of one extra entry too many.
