@@ -263,39 +263,54 @@ func (c *conn) idle() time.Duration {
 	return time.Since(c.unused)
 }
 
-// keepAlive sends a request in each interval and ends the connection after
-// three in which nothing arrived. Anything that arrives counts, not only the
-// answer, which on a slow line comes behind the data under way. It also ends a
-// connection that is not used.
+// keepAlive takes the pulse of the connection in each interval.
 func (c *conn) keepAlive(ctx context.Context) {
 	tick := time.NewTicker(c.policy.KeepAlive)
 	defer tick.Stop()
-	var asking atomic.Bool
-	seen, missed := int64(0), 0
+	p := pulse{conn: c}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		c.net.budget.earn(idleCredit)
-		if n := c.net.received.Load(); n != seen {
-			seen, missed = n, 0
-		} else if missed++; missed == missedKeepAlives {
-			c.cut("connection timed out")
+		if !p.beat() {
 			return
-		}
-		if c.idle() >= c.policy.Idle {
-			c.cut("connection not used")
-			return
-		}
-		if asking.CompareAndSwap(false, true) {
-			go func() { // waits for the answer or the connection's end
-				c.ssh.SendRequest("keepalive@openssh.com", true, nil)
-				asking.Store(false)
-			}()
 		}
 	}
+}
+
+// pulse tells a connection that lives from a dead one.
+type pulse struct {
+	*conn
+	asking atomic.Bool // a request is not answered yet
+	seen   int64       // bytes received by the last interval's end
+	missed int         // intervals since then
+}
+
+// beat ends an interval with a request, or the connection after three in which
+// nothing arrived; then it returns false. Anything that arrives counts, not only
+// the answer, which on a slow line comes behind the data under way. It also ends a
+// connection that is not used.
+func (p *pulse) beat() bool {
+	p.net.budget.earn(idleCredit)
+	if n := p.net.received.Load(); n != p.seen {
+		p.seen, p.missed = n, 0
+	} else if p.missed++; p.missed == missedKeepAlives {
+		p.cut("connection timed out")
+		return false
+	}
+	if p.idle() >= p.policy.Idle {
+		p.cut("connection not used")
+		return false
+	}
+	if p.asking.CompareAndSwap(false, true) {
+		go func() { // waits for the answer or the connection's end
+			p.ssh.SendRequest("keepalive@openssh.com", true, nil)
+			p.asking.Store(false)
+		}()
+	}
+	return true
 }
 
 func (c *conn) cut(why string) {

@@ -231,7 +231,7 @@ func (s *testServer) silent() net.Conn {
 // rest reads until the server closes.
 func (s *testServer) rest(nc net.Conn) {
 	s.t.Helper()
-	nc.SetReadDeadline(time.Now().Add(20 * time.Second))
+	nc.SetReadDeadline(time.Now().Add(hang))
 	b := make([]byte, 256)
 	for {
 		if _, err := nc.Read(b); err != nil {

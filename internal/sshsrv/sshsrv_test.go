@@ -7,17 +7,23 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
+
+// hang is how long the tests wait for what comes at once, unless it never does: it
+// ends a test that hangs, and no test that a busy machine holds up.
+const hang = 2 * time.Minute
 
 // lockedBuffer is a log that a test reads while the server writes it.
 type lockedBuffer struct {
@@ -175,7 +181,7 @@ func (s *testServer) run(cmd *exec.Cmd) result {
 	s.t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	timer := time.AfterFunc(30*time.Second, func() { cmd.Process.Kill() })
+	timer := time.AfterFunc(hang, func() { cmd.Process.Kill() })
 	defer timer.Stop()
 	err := cmd.Run()
 	if _, ok := err.(*exec.ExitError); err != nil && !ok {
@@ -215,7 +221,7 @@ func (s *testServer) wantLog(parts ...string) {
 // waitLog waits until the log has a part.
 func (s *testServer) waitLog(part string) {
 	s.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(hang)
 	for !strings.Contains(s.log.String(), part) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("log lacks %q", part)
@@ -228,13 +234,30 @@ func (s *testServer) waitLog(part string) {
 func (s *testServer) waitMatch(expr string) {
 	s.t.Helper()
 	re := regexp.MustCompile(expr)
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(hang)
 	for !re.MatchString(s.log.String()) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("log lacks %s", expr)
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// waitStats waits until the server's numbers are as they should be.
+func (s *testServer) waitStats(ok func(Stats) bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(hang); !ok(s.server.Stats()); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%+v", s.server.Stats())
+		}
+	}
+}
+
+// conns are the connections that the server has.
+func (s *testServer) conns() []*conn {
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	return slices.Collect(maps.Keys(s.server.conns))
 }
 
 func (s *testServer) read(name string) []byte {

@@ -34,7 +34,7 @@ func TestNoPacketIsHeldBack(t *testing.T) {
 				return 0
 			}, func(c *Config) { c.Ciphers = []string{cipher} })
 			c, nc := s.dialWith(ssh.Config{MACs: []string{mac}})
-			nc.SetDeadline(time.Now().Add(20 * time.Second))
+			nc.SetDeadline(time.Now().Add(hang))
 			ch, status := s.open(c)
 			request(t, ch, "exec", "x")
 			b := make([]byte, slices.Max(sizes))
