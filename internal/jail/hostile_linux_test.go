@@ -197,17 +197,17 @@ func TestRaceInside(t *testing.T) {
 		must(t, os.Symlink("other", in("link")))
 		must(t, os.Symlink("other/other", in("file-link")))
 		fsys := view(t, dir, kind)
-		stop := time.Now().Add(time.Second / 2)
+		var over atomic.Bool
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			for time.Now().Before(stop) {
+			for !over.Load() && !t.Failed() {
 				exchange(t, in("dir"), in("link"))
 				exchange(t, in("file"), in("file-link"))
 			}
 		}()
 		followed, refused := 0, 0
-		for time.Now().Before(stop) {
+		for begin := time.Now(); racing(t, begin, time.Second/2, refused > 0); {
 			list, err := fsys.ReadDir(vfstest.P(t, "dir"), nil)
 			if err == nil && list[0].Name != "dir" {
 				followed++
@@ -222,11 +222,19 @@ func TestRaceInside(t *testing.T) {
 			}
 			f.Close()
 		}
+		over.Store(true)
 		<-done
 		if followed > 0 || refused == 0 {
 			t.Errorf("%d links followed, %d refused, want none and some", followed, refused)
 		}
 	})
+}
+
+// racing reports whether a race goes on that shall take so long, and longer on a
+// machine that has so little time for it that it was not seen until then.
+func racing(t *testing.T, begin time.Time, least time.Duration, seen bool) bool {
+	took := time.Since(begin)
+	return !t.Failed() && (took < least || !seen && took < time.Minute)
 }
 
 // exchange swaps two names at once.
@@ -244,16 +252,17 @@ type racer struct {
 
 // race calls flip and the looks at the same time for a while.
 func (r *racer) race(t *testing.T, flip func()) {
-	stop := time.Now().Add(time.Second)
+	begin := time.Now()
+	goesOn := func() bool { return racing(t, begin, time.Second, r.good.Load() > 0 && r.refused.Load() > 0) }
 	var wg sync.WaitGroup
 	for _, look := range []func(*testing.T){r.lstat, r.readDir, r.open, r.xattrs} {
 		wg.Go(func() {
-			for time.Now().Before(stop) && !t.Failed() {
+			for goesOn() {
 				look(t)
 			}
 		})
 	}
-	for time.Now().Before(stop) && !t.Failed() {
+	for goesOn() {
 		flip()
 		r.flips++
 	}
@@ -365,7 +374,7 @@ func TestNoLeak(t *testing.T) {
 				t.Error("a file is a root")
 			}
 		}
-		if after := descriptors(t); after != before {
+		if after := descriptors(t); after > before { // less: one that an earlier test forgot
 			t.Errorf("%d descriptors are open, %d were before", after, before)
 		}
 	})

@@ -48,7 +48,8 @@ func TestTimesOfInodes(t *testing.T) {
 			if err != nil || in.Btime != want.Btime.Sec || info.Btime != in.Btime {
 				t.Errorf("%s, %s: listed %d, lstat %d, %v, want %d", c.kind, in.Name, in.Btime, info.Btime, err, want.Btime.Sec)
 			}
-			if changed := want.Ctime.Sec*1e9 + int64(want.Ctime.Nsec); in.Ctime != changed || info.Ctime != changed {
+			// The kernel makes the inodes of /proc anew, at times.
+			if changed := want.Ctime.Sec*1e9 + int64(want.Ctime.Nsec); c.dir == dir && (in.Ctime != changed || info.Ctime != changed) {
 				t.Errorf("%s, %s: changed %d, lstat %d, want %d", c.kind, in.Name, in.Ctime, info.Ctime, changed)
 			}
 		}
