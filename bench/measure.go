@@ -59,7 +59,7 @@ func clientTime() (time.Duration, error) {
 
 // waitForDescendants waits until the listening process is alone.
 func waitForDescendants(pid int) error {
-	for deadline := time.Now().Add(10 * time.Second); len(descendants(pid)) > 0; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); len(descendants(pid)) > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("sessions of process %d did not end: %v", pid, descendants(pid))
 		}
@@ -99,17 +99,20 @@ func startSampler(pid int) *sampler {
 	s := &sampler{stop: make(chan struct{}), peak: make(chan int64)}
 	go func() {
 		var peak int64
-		for {
+		for last := false; ; {
 			begin := time.Now()
 			var sum int64
 			for _, p := range append(descendants(pid), pid) {
 				sum += pss(p)
 			}
 			peak = max(peak, sum)
-			select {
-			case <-s.stop:
+			if last {
 				s.peak <- peak
 				return
+			}
+			select {
+			case <-s.stop:
+				last = true
 			case <-time.After(max(sampleInterval, 2*time.Since(begin))):
 			}
 		}
@@ -117,7 +120,7 @@ func startSampler(pid int) *sampler {
 	return s
 }
 
-// end stops sampling and returns the peak in bytes.
+// end looks once more and returns the peak in bytes.
 func (s *sampler) end() int64 {
 	close(s.stop)
 	return <-s.peak

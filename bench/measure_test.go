@@ -13,7 +13,7 @@ import (
 func TestAccount(t *testing.T) {
 	cmd := exec.Command("bash", "-c", `
 		echo ready; read
-		( ( memory=$(head -c 20000000 /dev/zero | tr '\0' x); for ((i = 0; i < 300000; i++)); do :; done ); : )
+		( ( memory=$(head -c 20000000 /dev/zero | tr '\0' x); for ((i = 0; i < 300000; i++)); do :; done; echo held; read ); : )
 		echo done; read`)
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -37,6 +37,8 @@ func TestAccount(t *testing.T) {
 	in.Write([]byte("\n"))
 	lines.Scan()
 	peak := s.end()
+	in.Write([]byte("\n"))
+	lines.Scan()
 	if err := waitForDescendants(pid); err != nil {
 		t.Fatal(err)
 	}

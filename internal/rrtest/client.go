@@ -19,8 +19,9 @@ import (
 // of PATH.
 const EnvRsync = "RRTEST_RSYNC"
 
-// RunTimeout bounds one client run in tests. Longer ones set Client.Timeout.
-const RunTimeout = 2 * time.Minute
+// RunTimeout bounds one client run in tests, to end one that hangs: a busy machine
+// does not come near it. Longer ones set Client.Timeout.
+const RunTimeout = 5 * time.Minute
 
 // Client runs stock command line programs against a [Server].
 type Client struct {
@@ -96,7 +97,7 @@ func (c Client) Exec(args ...string) (Result, error) {
 	cmd.Env = append(cleanEnv("RSYNC_", "RRSERVE_", "SSH_", "LC_", "LANG", "TZ", "CVSIGNORE"), "LC_ALL=C", "TZ=UTC")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, &stdout, &stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = time.Minute // for what has its output beside it, as ssh
 	begin := time.Now()
 	if err := cmd.Start(); err != nil {
 		return Result{Args: args}, fmt.Errorf("%s is needed (test/deps.sh installs it): %w", args[0], err)

@@ -19,8 +19,9 @@ import (
 // written "rr:path".
 const Host = "rr"
 
-// StartTimeout bounds the time from starting a server to its listening line.
-const StartTimeout = 20 * time.Second
+// StartTimeout bounds the time from starting a server to its listening line, and
+// that which it takes to end, as RunTimeout does the runs of clients.
+const StartTimeout = 2 * time.Minute
 
 // Server is a running SSH server that serves Root to the key it was started
 // with.
@@ -113,7 +114,7 @@ func (s *Server) Stop() {
 	s.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(StartTimeout):
 		s.Process.Kill()
 		<-s.done
 	}
