@@ -61,7 +61,7 @@ func port(ts *testscript.TestScript, neg bool, args []string) {
 
 func match(ts *testscript.TestScript, file, expr string) string {
 	re := regexp.MustCompile(expr)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(rrtest.StartTimeout); ; time.Sleep(5 * time.Millisecond) {
 		data, err := os.ReadFile(ts.MkAbs(file))
 		if m := re.FindSubmatch(data); err == nil && m != nil {
 			return string(m[len(m)-1])
