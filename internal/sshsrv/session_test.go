@@ -68,7 +68,7 @@ func TestNothingElse(t *testing.T) {
 		{"command on a terminal", []string{"-q", "-tt", "u@127.0.0.1", "hello"}, result{0, hello, ""}},
 		{"subsystem", []string{"-s", "u@127.0.0.1", "sftp"}, result{1, "", "only commands here\n"}},
 		{"agent", []string{"-A", "u@127.0.0.1", "hello"}, result{0, hello, ""}},
-		{"X11", []string{"-X", "u@127.0.0.1", "hello"}, result{0, hello, ""}},
+		{"X11", []string{"-q", "-X", "u@127.0.0.1", "hello"}, result{0, hello, ""}},
 		{"environment", []string{"-o", "SetEnv=A=b", "u@127.0.0.1", "hello"}, result{0, hello, ""}},
 		{"-R", []string{"-R", "127.0.0.1:0:127.0.0.1:1", "u@127.0.0.1", "hello"},
 			result{0, hello, "Warning: remote port forwarding failed for listen port 0\r\n"}},

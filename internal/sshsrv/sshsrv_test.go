@@ -168,7 +168,9 @@ func (s *testServer) command(program, key string, args ...string) *exec.Cmd {
 		"-o", "BatchMode=yes",
 		"-o", fmt.Sprintf("Port=%d", s.addr.Port),
 	}
-	return exec.Command(program, append(base, args...)...)
+	cmd := exec.Command(program, append(base, args...)...)
+	cmd.Env = append(os.Environ(), "DISPLAY=127.0.0.1:9") // nobody's, for -X
+	return cmd
 }
 
 // result is what a client's process left.
