@@ -3,6 +3,7 @@ package test
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -11,9 +12,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
 
 	"rrserve/internal/rrtest"
 	"rrserve/internal/status"
@@ -55,7 +56,7 @@ func runRrserve(t *testing.T, args ...string) (out string, code int) {
 	t.Helper()
 	binary, err := rrtest.Binary()
 	check(t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), rrtest.RunTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Env = []string{"TMPDIR=" + os.TempDir()}
@@ -145,14 +146,27 @@ func TestCheckFindsAKeyThatMatchesNothing(t *testing.T) {
 func TestCheckFindsAStoppedServer(t *testing.T) {
 	c := newChecked(t)
 	c.server.Stop()
+	nobody := closedPort(t) // not the server's own, which may be another's by now
 	for _, command := range [][]string{
 		{"check", "--root", c.root, "--authorized-key", c.key + ".pub", "--identity", c.key, "--pull"},
 		{"healthcheck"},
 	} {
-		out, code := runRrserve(t, append(command, "--state-dir", c.state, "--listen", c.server.Addr)...)
-		wantFound(t, out, code, 1, `(problem|rrserve): `+regexp.QuoteMeta(c.server.Addr)+
+		out, code := runRrserve(t, append(command, "--state-dir", c.state, "--listen", nobody)...)
+		wantFound(t, out, code, 1, `(problem|rrserve): `+regexp.QuoteMeta(nobody)+
 			`: nothing listens there: the server is stopped \(.*\), or listens on another address \(--listen, --address\)`)
 	}
+}
+
+// closedPort is an address that nobody listens on, nor can until the test ends.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	check(t, err)
+	t.Cleanup(func() { unix.Close(fd) })
+	check(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	addr, err := unix.Getsockname(fd)
+	check(t, err)
+	return fmt.Sprintf("127.0.0.1:%d", addr.(*unix.SockaddrInet4).Port)
 }
 
 // A server that is not ours is not pulled from.
@@ -184,12 +198,11 @@ func TestHealthcheck(t *testing.T) {
 	defer silent.Close()
 	out, code = runRrserve(t, "healthcheck", "--listen", silent.Addr().String())
 	wantFound(t, out, code, 1, `rrserve: `+regexp.QuoteMeta(silent.Addr().String())+`: .*i/o timeout`)
-	m, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	address := m.Addr().String()
-	check(t, m.Close())
-	rrtest.Rrserve(t, c.root, rrtest.WithArgs("--metrics-listen", address))
-	out, code = runRrserve(t, "healthcheck", "--metrics-listen", address, "--listen", silent.Addr().String())
+	m := httpAddress.FindStringSubmatch(c.server.Log())
+	if m == nil {
+		t.Fatal("no HTTP address in the log")
+	}
+	out, code = runRrserve(t, "healthcheck", "--metrics-listen", m[1], "--listen", silent.Addr().String())
 	wantFound(t, out, code, 0)
 }
 

@@ -53,7 +53,7 @@ func (w *watched) get(path string) (int, string) {
 // until waits for a report that satisfies ok.
 func (w *watched) until(what string, ok func(r *status.Report) bool) {
 	w.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(rrtest.StartTimeout); ; time.Sleep(10 * time.Millisecond) {
 		var r status.Report
 		_, text := w.get("/status.json")
 		check(w.t, json.Unmarshal([]byte(text), &r))

@@ -11,8 +11,9 @@ import (
 
 // TestPace pulls text with -z and no level, at full speed and over a slow link:
 // clients have to follow where the level changes and a frame of zstd ends. At full speed it
-// must have changed in one run of ten at the latest, which more bytes than at level
-// 3 show; over a slow link it must not.
+// must change, which more bytes than at level 3 show; over a slow link it must not.
+// What is slow, and what is not, depends on what else the machine does: where it is
+// busy it takes several runs, over links that are slower and slower.
 func TestPace(t *testing.T) {
 	src := t.TempDir()
 	for i := range 4 {
@@ -38,15 +39,19 @@ func TestPace(t *testing.T) {
 				return stat(t, res, "Total bytes received")
 			}
 			level3 := pull("--compress-level=3")
-			if slow := pull("--bwlimit=8M"); slow > level3+level3/100 {
-				t.Errorf("slow link: %d bytes, at level 3 %d", slow, level3)
+			for kib := 8 << 10; ; kib /= 2 {
+				if slow := pull(fmt.Sprintf("--bwlimit=%d", kib)); slow <= level3+level3/100 {
+					break
+				} else if kib < 200 {
+					t.Fatalf("slow link of %d KiB/s: %d bytes, at level 3 %d", kib, slow, level3)
+				}
 			}
-			for try := 1; ; try++ {
+			for begin := time.Now(); ; {
 				if quick := pull(); quick > level3+level3/100 {
 					t.Logf("%d bytes, at level 3 %d", quick, level3)
 					break
-				} else if try == 10 {
-					t.Fatalf("%d bytes, as at level 3, in each of %d runs", quick, try)
+				} else if time.Since(begin) > rrtest.RunTimeout {
+					t.Fatalf("%d bytes, as at level 3, in each run", quick)
 				}
 			}
 		})

@@ -223,9 +223,9 @@ func TestBecomesUser(t *testing.T) {
 	if res := rrtest.Run(t, s.WithKey(t, other), dst, "-a", "rr:"); !strings.Contains(res.Stderr, "Permission denied (publickey)") {
 		t.Error("a file that replaced the keys:", res)
 	}
-	if !strings.Contains(s.Log(), "the file was replaced or removed since the start; restart the server to read the new one") {
-		t.Errorf("the log does not say what to do:\n%s", s.Log())
-	}
+	waitLog(t, s, func(log string) bool {
+		return strings.Contains(log, "the file was replaced or removed since the start; restart the server to read the new one")
+	})
 }
 
 // TestTrustedAttributes pulls attributes that only CAP_SYS_ADMIN shows: with

@@ -53,7 +53,7 @@ func newSnapshots(t *testing.T, share string) *snapshots {
 	tr.Done()
 	check(t, os.Mkdir(s.dir, 0o755))
 	check(t, os.WriteFile(s.bin, []byte(strings.NewReplacer("DIR", s.dir, "NOTE", s.note).Replace(standIn)), 0o755))
-	config := fmt.Sprintf("[roots.photos]\npath = %q\nsnapshot_cmd = [\"/bin/sh\", %q]\nsnapshot_dir = %q\nsnapshot_share = %q\nsnapshot_timeout = \"20s\"\n",
+	config := fmt.Sprintf("[roots.photos]\npath = %q\nsnapshot_cmd = [\"/bin/sh\", %q]\nsnapshot_dir = %q\nsnapshot_share = %q\nsnapshot_timeout = \"2m\"\n",
 		s.live, s.bin, s.dir, share)
 	check(t, os.WriteFile(dir+"/rrserve.toml", []byte(config), 0o644))
 	s.Server = rrtest.Rrserve(t, s.live, rrtest.WithArgs("--config", dir+"/rrserve.toml"))
