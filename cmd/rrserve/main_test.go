@@ -211,6 +211,7 @@ func TestIDNames(t *testing.T) {
 }
 
 func TestErrorsAreOneLine(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "") // of whoever runs the tests
 	var stderr strings.Builder
 	code := run([]string{"--root", "a\nb", "--authorized-key", publicKey}, nil, &stderr)
 	if got, want := stderr.String(), "rrserve: --root a b: no such file or directory\n"; got != want || code != exitConfig {

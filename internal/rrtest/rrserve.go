@@ -148,9 +148,10 @@ var processDir = sync.OnceValues(func() (string, error) {
 	return dir, os.Chmod(dir, 0o755)
 })
 
-// Main runs the tests of a package and removes what they shared. TestMain
-// calls it: os.Exit(rrtest.Main(m)).
+// Main runs the tests of a package, with the usual umask, and removes what they
+// shared. TestMain calls it: os.Exit(rrtest.Main(m)).
 func Main(m *testing.M) int {
+	syscall.Umask(0o022) // rrserve looks at modes
 	defer func() {
 		if dir, err := processDir(); err == nil {
 			RemoveAll(dir)
