@@ -61,11 +61,11 @@ func (k *keyring) clients() []status.Client {
 	byName := make(map[string]status.Client)
 	a := k.access.Load()
 	for name, c := range a.clients {
-		byName[name] = status.Client{Name: name, Root: c.Root, StaleAfter: time.Duration(c.StaleAfter)}
+		byName[name] = status.Client{Name: name, Root: c.Root, StaleAfter: c.StaleAfter.Duration}
 	}
 	for _, key := range k.Keys() {
 		g := key.Grant.(*grant)
-		byName[g.client] = status.Client{Name: g.client, Root: g.root.name, StaleAfter: time.Duration(g.limits.StaleAfter)}
+		byName[g.client] = status.Client{Name: g.client, Root: g.root.name, StaleAfter: g.limits.StaleAfter.Duration}
 	}
 	var all []status.Client
 	for _, c := range byName {

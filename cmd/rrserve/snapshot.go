@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,8 +34,8 @@ func snapshotCommand(name, path string, r *config.Root) *snapshot.Command {
 	}
 	return &snapshot.Command{
 		Root: name, Path: path, Args: r.SnapshotCmd, Dir: r.SnapshotDir,
-		Timeout: cmp.Or(time.Duration(r.SnapshotTimeout), snapshot.DefaultTimeout),
-		Share:   cmp.Or(time.Duration(r.SnapshotShare), snapshot.DefaultShare),
+		Timeout: cmp.Or(r.SnapshotTimeout.Duration, snapshot.DefaultTimeout),
+		Share:   cmp.Or(r.SnapshotShare.Duration, snapshot.DefaultShare),
 	}
 }
 

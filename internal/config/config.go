@@ -79,6 +79,7 @@ func Parse(name string, data []byte) (*Config, error) {
 		return nil, fmt.Errorf("%s: larger than %d bytes", name, MaxFile)
 	}
 	c := new(Config)
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // editors on Windows add it
 	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(c)
 	var strict *toml.StrictMissingError
 	var decode *toml.DecodeError
@@ -87,7 +88,7 @@ func Parse(name string, data []byte) (*Config, error) {
 	case errors.As(err, &strict):
 		e := &strict.Errors[0]
 		line, _ := e.Position()
-		return nil, fmt.Errorf("%s:%d: unknown key %s", name, line, strings.Join(e.Key(), "."))
+		return nil, fmt.Errorf("%s:%d: unknown key %s", name, line, unknown(e.Key()))
 	case errors.As(err, &decode):
 		line, _ := decode.Position()
 		return nil, fmt.Errorf("%s:%d: %s", name, line, problem(decode))
@@ -100,15 +101,38 @@ func Parse(name string, data []byte) (*Config, error) {
 	return c, nil
 }
 
+func unknown(key toml.Key) string {
+	hint := ""
+	if strings.Contains(key[len(key)-1], "-") {
+		hint = "; the names of flags have _ for - here"
+	}
+	return strings.Join(key, ".") + hint
+}
+
 // wrongType is the library's message about a value of the wrong type, which names
 // Go's types.
-var wrongType = regexp.MustCompile(`^toml: cannot decode TOML (.*) into .* of type \W*(\w+)`)
+var wrongType = regexp.MustCompile(`^toml: cannot decode TOML (.*) into (?:.* )?(\S+)$`)
 
 func problem(e *toml.DecodeError) string {
 	if m := wrongType.FindStringSubmatch(e.Error()); m != nil {
-		return fmt.Sprintf("a value of type %s; allowed is %s", m[1], m[2])
+		return fmt.Sprintf("%s is of type %s; allowed is %s", strings.Join(e.Key(), "."), m[1], allowed(m[2]))
 	}
 	return strings.TrimPrefix(e.Error(), "toml: ")
+}
+
+// allowed is what a field of a type of Go takes, in the words of TOML.
+func allowed(goType string) string {
+	switch strings.TrimPrefix(goType, "*") {
+	case "[]string", "[]config.Hours":
+		return `an array of strings, ["..."]`
+	case "string", "config.Hours", "config.Rate", "config.Duration":
+		return `a string, "..."`
+	case "int":
+		return "an integer"
+	case "bool":
+		return "true or false"
+	}
+	return "a table, [...]"
 }
 
 // check finds what is wrong beyond the types of values.
@@ -143,7 +167,7 @@ func (r *Root) check() error {
 		return fmt.Errorf("path %q; allowed is an absolute path", r.Path)
 	}
 	if len(r.SnapshotCmd) == 0 {
-		if r.SnapshotDir != "" || r.SnapshotShare != 0 || r.SnapshotTimeout != 0 {
+		if r.SnapshotDir != "" || r.SnapshotShare.Duration != 0 || r.SnapshotTimeout.Duration != 0 {
 			return errors.New("snapshot_cmd is missing: the program that makes snapshots, with its arguments")
 		}
 		return nil
@@ -154,7 +178,7 @@ func (r *Root) check() error {
 	if !path.IsAbs(r.SnapshotDir) || r.SnapshotDir != path.Clean(r.SnapshotDir) || r.SnapshotDir == "/" {
 		return fmt.Errorf("snapshot_dir %q; allowed is an absolute, clean path: the directory in which snapshots lie", r.SnapshotDir)
 	}
-	if max(r.SnapshotShare, r.SnapshotTimeout) > Duration(maxSnapshotTime) {
+	if max(r.SnapshotShare.Duration, r.SnapshotTimeout.Duration) > maxSnapshotTime {
 		return fmt.Errorf("snapshot_share and snapshot_timeout; allowed is up to %v", maxSnapshotTime)
 	}
 	return nil

@@ -40,14 +40,14 @@ func TestParse(t *testing.T) {
 	want := &Client{
 		Root: "photos", From: []string{"192.168.0.0/16", "!192.168.0.5"},
 		Hours:       []Hours{{22 * 60, 6 * 60}, {12 * 60, 13 * 60}},
-		MaxSessions: 2, BWLimit: 3 << 19, StaleAfter: Duration(26 * time.Hour),
+		MaxSessions: 2, BWLimit: Rate{3 << 19}, StaleAfter: Duration{26 * time.Hour},
 	}
-	if diff := cmp.Diff(want, c.Clients["pi"], cmp.AllowUnexported(Hours{}), cmpopts.IgnoreUnexported(Client{})); diff != "" {
+	if diff := cmp.Diff(want, c.Clients["pi"], cmp.AllowUnexported(Hours{}, Rate{}), cmpopts.IgnoreUnexported(Client{})); diff != "" {
 		t.Errorf("client (-want +got):\n%s", diff)
 	}
 	root := &Root{
 		Path: "/srv/photos", MungeLinks: true,
-		SnapshotCmd: []string{"/usr/local/sbin/snap", "-v"}, SnapshotDir: "/srv/.snapshots", SnapshotShare: Duration(30 * time.Second),
+		SnapshotCmd: []string{"/usr/local/sbin/snap", "-v"}, SnapshotDir: "/srv/.snapshots", SnapshotShare: Duration{30 * time.Second},
 	}
 	if diff := cmp.Diff(root, c.Roots["photos"]); diff != "" {
 		t.Errorf("root (-want +got):\n%s", diff)
@@ -67,7 +67,20 @@ func TestErrors(t *testing.T) {
 		{"root = \"/srv\"\nmax_session = 3\n", "f:2: unknown key max_session"},
 		{"[clients.pi]\n\nstale = \"1h\"\n", "f:3: unknown key clients.pi.stale"},
 		{"[client.pi]\n", "f:1: unknown key client"},
-		{"max_sessions = \"many\"\n", "f:1: a value of type string; allowed is int"},
+		{"max-sessions = 3\n", "f:1: unknown key max-sessions; the names of flags have _ for - here"},
+		{"[clients.my-pi]\nstale = \"1h\"\n", "f:2: unknown key clients.my-pi.stale"},
+		{"max_sessions = \"many\"\n", "f:1: max_sessions is of type string; allowed is an integer"},
+		{"authorized_key = \"k.pub\"\n", `f:1: authorized_key is of type string; allowed is an array of strings, ["..."]`},
+		{"listen = 2222\n", `f:1: listen is of type integer; allowed is a string, "..."`},
+		{"read_all = \"yes\"\n", "f:1: read_all is of type string; allowed is true or false"},
+		{"[clients.pi]\nhours = \"22:00-06:00\"\n", `f:2: clients.pi.hours is of type string; allowed is an array of strings, ["..."]`},
+		{"[clients.pi]\nfrom = [1]\n", `f:2: clients.pi.from is of type integer; allowed is a string, "..."`},
+		{"[clients]\npi = \"photos\"\n", "f:2: clients.pi is of type string; allowed is a table, [...]"},
+		// Numbers went into the fields as they are: bytes and nanoseconds, and a
+		// limit below 0 was none.
+		{"[clients.pi]\nbwlimit = -2\n", `f: "-2" is not a speed`},
+		{"[clients.pi]\nstale_after = 26\n", `f: "26" is not a time`},
+		{"[roots.a]\npath = \"/a\"\nsnapshot_timeout = 60\n", `f: "60" is not a time`},
 		{"a = \n", "f:1: unexpected character"},
 		{"[clients.pi]\nhours = [\"22-06\"]\n", `f:2: "22-06" is not a span of the day; allowed is HH:MM-HH:MM`},
 		{"[clients.pi]\nbwlimit = \"fast\"\n", `f:2: "fast" is not a speed; allowed are 1k to 1024G bytes a second, such as 500k, 20M or 1.5G`},
@@ -91,10 +104,22 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestNumber is a speed without quotes, in a file of an editor that begins files
+// with a byte order mark. The number counted bytes, not KiB.
+func TestNumber(t *testing.T) {
+	c, err := Parse("f", []byte("\ufeff[clients.pi]\nbwlimit = 2000\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Clients["pi"].BWLimit.KiB(); got != 2000 {
+		t.Errorf("%d KiB/s, want 2000", got)
+	}
+}
+
 func TestRate(t *testing.T) {
-	for text, want := range map[string]Rate{"500": 500 << 10, "500k": 500 << 10, "500K": 500 << 10, "20M": 20 << 20, "1.5G": 3 << 29, "1": 1 << 10} {
+	for text, want := range map[string]int64{"500": 500 << 10, "500k": 500 << 10, "500K": 500 << 10, "20M": 20 << 20, "1.5G": 3 << 29, "1": 1 << 10} {
 		var r Rate
-		if err := r.UnmarshalText([]byte(text)); err != nil || r != want {
+		if err := r.UnmarshalText([]byte(text)); err != nil || r.bytes != want {
 			t.Errorf("%s: %d, %v, want %d", text, r, err, want)
 		}
 	}

@@ -17,8 +17,10 @@ func isGraphicOrBlank(r rune) bool { return r == ' ' || unicode.IsGraphic(r) && 
 
 func lastRune(s string) (rune, int) { return utf8.DecodeLastRuneInString(s) }
 
-// Duration is a time such as "90s", "26h" or "2h30m"; more than none.
-type Duration time.Duration
+// Duration is a time such as "90s", "26h" or "2h30m"; more than none. Like Rate it
+// is a struct, so that a number in the file also comes to UnmarshalText, and not
+// unseen into the field: 26 would be nanoseconds.
+type Duration struct{ time.Duration }
 
 // UnmarshalText reads it.
 func (d *Duration) UnmarshalText(text []byte) error {
@@ -26,15 +28,15 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	if err != nil || v <= 0 {
 		return fmt.Errorf("%q is not a time; allowed is more than nothing, such as 90s, 26h or 2h30m", text)
 	}
-	*d = Duration(v)
+	d.Duration = v
 	return nil
 }
 
 // Rate is a speed in bytes per second: "500k", "20M", "1.5G", in units of 1024 as
 // with rsync's --bwlimit; a number alone is in units of 1024 bytes.
-type Rate int64
+type Rate struct{ bytes int64 }
 
-// maxRate is the largest Rate, a tebibyte a second.
+// maxRate is the largest Rate in bytes, a tebibyte a second.
 const maxRate = 1 << 40
 
 // UnmarshalText reads it.
@@ -49,12 +51,12 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	if bytes := v * unit; err != nil || !(bytes >= 1024 && bytes <= maxRate) {
 		return fmt.Errorf("%q is not a speed; allowed are 1k to 1024G bytes a second, such as 500k, 20M or 1.5G", text)
 	}
-	*r = Rate(v * unit)
+	r.bytes = int64(v * unit)
 	return nil
 }
 
 // KiB is the rate in KiB per second, as rsync counts.
-func (r Rate) KiB() int64 { return int64(r) >> 10 }
+func (r Rate) KiB() int64 { return r.bytes >> 10 }
 
 // Hours is a span of the day in the server's time zone, "22:00-06:00". It ends
 // before its second time, and goes over midnight when that is the smaller one.
