@@ -34,7 +34,11 @@ func listen(ctx context.Context, o *options) (net.Listener, error) {
 // listenTCP opens a socket, with TCP keepalive. The error is none of the
 // configuration: the address may be free or there the next time.
 func listenTCP(ctx context.Context, flag, address string) (net.Listener, error) {
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	network := "tcp"
+	if host, _, _ := net.SplitHostPort(address); host == "0.0.0.0" {
+		network = "tcp4" // "tcp" would take IPv6 too
+	}
+	ln, err := new(net.ListenConfig).Listen(ctx, network, address)
 	if err != nil {
 		return nil, listenError(flag, address, err)
 	}
@@ -69,8 +73,8 @@ func checkAddress(flag, address string) error {
 	if err != nil {
 		return usagef("%s %q is not an address; allowed are HOST:PORT and :PORT", flag, address)
 	}
-	if _, err := net.LookupPort("tcp", port); err != nil {
-		return usagef("%s %q: port %s; allowed are 0 to 65535", flag, address, port)
+	if _, err := net.LookupPort("tcp", port); err != nil || port == "" {
+		return usagef("%s %q: port %q; allowed are 0 to 65535", flag, address, port)
 	}
 	return nil
 }

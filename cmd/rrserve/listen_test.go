@@ -45,6 +45,18 @@ func TestListenHints(t *testing.T) {
 	}
 }
 
+// Who names the IPv4 address of nobody has a firewall for IPv4 only, perhaps.
+func TestListenIPv4(t *testing.T) {
+	ln, err := listenTCP(t.Context(), "--listen", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if ip := ln.Addr().(*net.TCPAddr).IP; ip.To4() == nil {
+		t.Errorf("listening on %v", ip)
+	}
+}
+
 func TestPassedSocket(t *testing.T) {
 	dir := t.TempDir()
 	file, err := os.Create(filepath.Join(dir, "file"))
