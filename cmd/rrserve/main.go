@@ -107,7 +107,7 @@ Exit codes: 0 stopped, 1 failed, 2 wrong command line, 78 bad configuration.`,
 			return serve(cmd.Context(), &o, signals, cmd.ErrOrStderr())
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.SetFlagErrorFunc(commandLineError)
 	o.register(cmd.Flags())
 	cmd.AddCommand(newCheckCommand(), newExplainCommand(), newHealthcheckCommand(), newOptionsCommand(), newStatusCommand(), newCheckSandboxCommand(), newSnapshotBrokerCommand(), newVersionCommand())
 	registerCompletions(cmd)

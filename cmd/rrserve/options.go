@@ -189,7 +189,7 @@ func (o *options) fromEnvironment(f *pflag.FlagSet, lookup func(string) (string,
 			return
 		}
 		if err := setFlag(f, flag, value); err != nil {
-			failed = configf("%s=%q: %w", name, value, err)
+			failed = configf("%s=%q: %w", name, value, flagError(err))
 		}
 	})
 	return failed
@@ -231,7 +231,7 @@ func (o *options) fromFileBy(f *pflag.FlagSet, read func(path string) ([]byte, e
 		if flag := f.Lookup(name); flag != nil && !flag.Changed {
 			for _, value := range values {
 				if err := f.Set(name, value); err != nil {
-					return configf("%s: %s: %w", path, settingName(name), err)
+					return configf("%s: %s: %w", path, settingName(name), flagError(err))
 				}
 			}
 		}
