@@ -54,6 +54,7 @@ type keySource struct {
 	data    []byte  // last read
 	of      *access // by which keys were given what they may do
 	problem string  // last logged
+	refused []sshsrv.RefusedLine
 	keys    []sshsrv.AuthorizedKey
 }
 
@@ -259,8 +260,8 @@ func (k *keyring) logRefused(s *keySource, refused []sshsrv.RefusedLine) {
 	}
 }
 
-// read brings s.keys up to date and returns the lines refused if the content or
-// what decides about it is new.
+// read brings s.keys up to date and returns the lines refused if the content is
+// new, or they are others than before.
 func (s *keySource) read(a *access) ([]sshsrv.RefusedLine, error) {
 	data, err := s.content()
 	if err != nil {
@@ -270,6 +271,7 @@ func (s *keySource) read(a *access) ([]sshsrv.RefusedLine, error) {
 	if s.data != nil && s.of == a && bytes.Equal(data, s.data) {
 		return nil, nil
 	}
+	edited := !bytes.Equal(data, s.data)
 	keys, refused := sshsrv.ParseAuthorizedKeys(data)
 	s.data, s.of, s.keys = data, a, nil
 	for _, key := range keys {
@@ -284,6 +286,10 @@ func (s *keySource) read(a *access) ([]sshsrv.RefusedLine, error) {
 		key.From(g.limits.Addresses())
 		s.keys = append(s.keys, key)
 	}
+	if !edited && slices.Equal(refused, s.refused) {
+		return nil, nil
+	}
+	s.refused = refused
 	return refused, nil
 }
 

@@ -145,7 +145,7 @@ func notPublicKeys(data []byte) string {
 func parseAuthorizedKey(line []byte) (AuthorizedKey, error) {
 	pub, comment, options, _, err := ssh.ParseAuthorizedKey(line)
 	if err != nil {
-		return AuthorizedKey{}, errors.New("not a public key")
+		return AuthorizedKey{}, errors.New(`not a public key, which is one line such as "ssh-ed25519 AAAA... name"`)
 	}
 	if err := checkUserKey(pub); err != nil {
 		return AuthorizedKey{}, err

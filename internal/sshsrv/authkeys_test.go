@@ -25,6 +25,8 @@ const (
 
 	// as ssh-keygen -l prints it for ed25519Key
 	ed25519Fingerprint = "SHA256:+n8ZN/mGRKa2Q2MFE2QC6pZ/9hlDEKw1Gk1ZINgHGzk"
+
+	noKey = `not a public key, which is one line such as "ssh-ed25519 AAAA... name"`
 )
 
 func TestParseAuthorizedKeys(t *testing.T) {
@@ -67,10 +69,10 @@ func TestParseAuthorizedKeys(t *testing.T) {
 		{"two lists of addresses", `from="10.0.0.1",from="10.0.0.2" ` + ed25519Key, nil, []RefusedLine{{1, `option "from" is given twice`}}},
 		{"two lists of principals", `cert-authority,principals="a",principals="b" ` + ed25519Key, nil, []RefusedLine{{1, `option "principals" is given twice`}}},
 		{"no principals", `cert-authority,principals="," ` + ed25519Key, nil, []RefusedLine{{1, `option "principals": it has no value`}}},
-		{"unmatched quote", `command="x ` + ed25519Key + " me", nil, []RefusedLine{{1, "not a public key"}}},
+		{"unmatched quote", `command="x ` + ed25519Key + " me", nil, []RefusedLine{{1, noKey}}},
 		{"a bad line among good ones", "#\nnonsense\n" + ed25519Key + " me\nssh-ed25519 AAAA x\n",
-			[]AuthorizedKey{ed}, []RefusedLine{{2, "not a public key"}, {4, "not a public key"}}},
-		{"type that is not the key's", "ssh-rsa" + strings.TrimPrefix(ed25519Key, "ssh-ed25519"), nil, []RefusedLine{{1, "not a public key"}}},
+			[]AuthorizedKey{ed}, []RefusedLine{{2, noKey}, {4, noKey}}},
+		{"type that is not the key's", "ssh-rsa" + strings.TrimPrefix(ed25519Key, "ssh-ed25519"), nil, []RefusedLine{{1, noKey}}},
 		{"short RSA", rsa1024Key + " old", nil, []RefusedLine{{1, "an RSA key needs at least 2048 bits"}}},
 		{"DSA", dsaKey + " old", nil, []RefusedLine{{1, "a key of type ssh-dss is not accepted"}}},
 		{"certificate", certificate + " c", nil, []RefusedLine{{1, "a key of type ssh-ed25519-cert-v01@openssh.com is not accepted"}}},
