@@ -25,6 +25,11 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	defer close(hangups)
 	signal.Notify(hangups, syscall.SIGHUP) // during the start it waits
 	defer signal.Stop(hangups)
+	// A log whose reader has gone would end the server, and the pulls with it. Not
+	// ignored, which the snapshot commands would inherit.
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
+	defer signal.Stop(pipes)
 	level := new(slog.LevelVar)
 	log := newLogger(o, level, stderr)
 	notify := openNotifier(log)
