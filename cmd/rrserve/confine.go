@@ -64,6 +64,7 @@ func confine(o *options, keys *keyring, sums *sumcache.Cache, log *slog.Logger) 
 		keys.hold(dirs)
 		box.Trees = append(box.Trees, existing(dirs)...)
 	}
+	strict := o.strict() // while seccomp lets the kernel be asked
 	proof := jail.NewProof(box)
 	defer proof.Close()
 	walls := jail.Confine(box)
@@ -71,7 +72,7 @@ func confine(o *options, keys *keyring, sums *sumcache.Cache, log *slog.Logger) 
 	switch {
 	case err == nil:
 		log.Info("the sandbox holds", attrs...)
-	case o.strict():
+	case strict:
 		return nil, configf("%w; --sandbox=%s serves without", err, sandboxBestEffort)
 	default:
 		log.Warn("the sandbox is incomplete", append(attrs, "err", err.Error())...)
