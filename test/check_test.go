@@ -143,6 +143,22 @@ func TestCheckFindsAKeyThatMatchesNothing(t *testing.T) {
 		`1 problem`)
 }
 
+// A file of --keys-dir is opened at each login, as the user that the server has
+// become: root, who looks, can read it. The directory is needed from the start.
+func TestCheckFindsKeysOutOfReach(t *testing.T) {
+	c := newChecked(t)
+	pub, err := os.ReadFile(c.key + ".pub")
+	check(t, err)
+	keys := filepath.Join(c.dir, "keys.d")
+	check(t, os.Mkdir(keys, 0o755))
+	check(t, os.WriteFile(filepath.Join(keys, "mars.pub"), pub, 0))
+	out, code := c.run(t, "--keys-dir", keys)
+	wantFound(t, out, code, 1, `problem: `+regexp.QuoteMeta(keys)+`/mars.pub: permission denied.*`, `1 problem`)
+	check(t, os.Chmod(keys, 0))
+	out, code = runRrserve(t, "--root", c.root, "--keys-dir", keys, "--state-dir", c.state, "--listen", "127.0.0.1:0")
+	wantFound(t, out, code, 78, `rrserve: --keys-dir `+regexp.QuoteMeta(keys)+`: permission denied.*`)
+}
+
 func TestCheckFindsAStoppedServer(t *testing.T) {
 	c := newChecked(t)
 	c.server.Stop()

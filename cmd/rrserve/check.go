@@ -138,6 +138,7 @@ func (r *report) check(ctx context.Context, o *options, p *trialPull, variables 
 	if err := dropPrivileges(o, quiet); err != nil {
 		return err
 	}
+	r.outOfReach(ring, userName(os.Geteuid()))
 	r.section("ROOTS, opened as the user " + userName(os.Geteuid()))
 	for _, err := range missing {
 		r.problem("%v", err)

@@ -124,6 +124,17 @@ func (r *report) keys(ring *keyring, a *access) []listedKey {
 	return all
 }
 
+// outOfReach reports the files of keys that this process could read before it became
+// the user, and cannot any more. Those of the directory the server opens at each login.
+func (r *report) outOfReach(ring *keyring, user string) {
+	for _, name := range slices.Sorted(maps.Keys(ring.inDir)) {
+		s := ring.inDir[name]
+		if _, err := readKeyFile(s.path, writableByOthers); s.data != nil && err != nil {
+			r.problem("%s: %v, for the user %s, who reads it at each login", s.name, err, user)
+		}
+	}
+}
+
 func (r *report) expiring(all []listedKey, now time.Time) {
 	for i := range all {
 		switch k := &all[i]; {

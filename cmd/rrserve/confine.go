@@ -56,6 +56,9 @@ func confine(o *options, keys *keyring, sums *sumcache.Cache, log *slog.Logger) 
 	time.Now().Zone() // while the time zone's file is within reach
 	box := &jail.Sandbox{Trees: trees, Files: []string{"/etc/passwd", "/etc/group"}}
 	if keys.dir != "" {
+		if _, err := publicKeyFiles(keys.dir); err != nil {
+			return nil, configf("--keys-dir %s: %w, for the user %s, who reads it at each login", keys.dir, err, userName(os.Geteuid()))
+		}
 		box.Trees = append(box.Trees, keys.dir)
 	}
 	if losesNames {
