@@ -142,6 +142,9 @@ func dropPrivileges(o *options, log *slog.Logger) error {
 	}
 	if err := jail.DropPrivileges(to, readAll); err != nil {
 		err = fmt.Errorf("giving up privileges: %w", err)
+		if to != nil { // such as in a user namespace that has no other
+			err = fmt.Errorf("%w; start as the user %s, or stay with --run-as root", err, userName(to.UID))
+		}
 		if o.strict() || o.runAs != "" || o.readAll {
 			return configError{err}
 		}
