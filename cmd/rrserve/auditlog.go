@@ -59,6 +59,16 @@ func openAuditLog(name string, log *slog.Logger) (*auditLog, error) {
 	return a, nil
 }
 
+// moved reports whether the name leads to another file by now, or to none: somebody
+// rotates it by renaming.
+func (a *auditLog) moved(name string) bool {
+	if a == nil || name == "-" {
+		return false
+	}
+	f, ok := a.w.(*os.File)
+	return ok && replaced(f, name)
+}
+
 // write appends whole lines in one call, so that those of other sessions, and of
 // other servers with the same file, do not come between.
 func (a *auditLog) write(lines []byte) {

@@ -56,14 +56,15 @@ type reloader struct {
 	file  *os.File                 // the configuration of the start, nil if there was none
 	level *slog.LevelVar
 	keys  *keyring
+	audit *auditLog
 	srv   *sshsrv.Server
 	log   *slog.Logger
 }
 
 // newReloader opens the configuration file, while it is within reach, and notes
 // where relative paths begin, which the sandbox lets nobody ask.
-func newReloader(live *atomic.Pointer[options], level *slog.LevelVar, keys *keyring, log *slog.Logger) (*reloader, error) {
-	r := &reloader{began: live.Load(), live: live, level: level, keys: keys, log: log}
+func newReloader(live *atomic.Pointer[options], level *slog.LevelVar, keys *keyring, audit *auditLog, log *slog.Logger) (*reloader, error) {
+	r := &reloader{began: live.Load(), live: live, level: level, keys: keys, audit: audit, log: log}
 	if dir, err := os.Getwd(); err == nil {
 		os.Setenv("PWD", dir) // from which os.Getwd takes it
 	}
@@ -101,6 +102,9 @@ func (r *reloader) start(srv *sshsrv.Server, notify *notifier, signals <-chan os
 // reload makes the file of the moment hold, or says what is wrong with it and
 // leaves everything as it was. Sessions go on with what they began with.
 func (r *reloader) reload() {
+	if name := r.began.auditLog; r.audit.moved(name) {
+		r.log.Warn("the audit log was moved or removed, and is still written there: rotate it by copying, or restart the server", "file", name)
+	}
 	old := r.live.Load()
 	o, err := r.read(old)
 	if err == nil && o.config == "" {

@@ -69,7 +69,7 @@ func serve(ctx context.Context, o *options, signals <-chan os.Signal, stderr io.
 	}
 	var live atomic.Pointer[options]
 	live.Store(o)
-	again, err := newReloader(&live, level, keys, log)
+	again, err := newReloader(&live, level, keys, audit, log)
 	if err != nil {
 		return err
 	}
