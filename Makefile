@@ -190,6 +190,10 @@ packages: dist ## and .deb, .rpm and .apk of these
 test-packages: packages ## install, use, upgrade and remove them in clean machines that boot; needs root
 	@packaging/test-packages.sh
 
+.PHONY: test-tools
+test-tools: build ## back up with rsnapshot, dirvish, BackupPC and backupninja, out of a clean Debian; needs root
+	@packaging/test-tools.sh
+
 .PHONY: install
 install: build ## the binary, its manual pages and the systemd units, below PREFIX, MANDIR and UNITDIR
 	install -D -m 0755 bin/rrserve $(DESTDIR)$(PREFIX)/bin/rrserve
