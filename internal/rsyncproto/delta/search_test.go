@@ -2,12 +2,14 @@ package delta_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -436,7 +438,7 @@ func TestAppend(t *testing.T) {
 						file = noRead{}
 					}
 					got := deltatest.NewReceiver(Head{}, nil, false)
-					res, err := s.Append(file, int64(size), int64(from), verify, got)
+					res, err := s.Append(t.Context(), file, int64(size), int64(from), verify, got)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -454,6 +456,31 @@ func TestAppend(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// leavingFile is a file whose client goes away when it is read.
+type leavingFile struct {
+	leave context.CancelFunc
+	reads atomic.Int64
+}
+
+func (f *leavingFile) ReadAt(p []byte, _ int64) (int, error) {
+	f.reads.Add(1)
+	f.leave()
+	clear(p)
+	return len(p), nil
+}
+
+// What stands before the appended bytes is not read to its end for a client that is
+// gone: it may be a hole of years.
+func TestAppendEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	file := &leavingFile{leave: cancel}
+	got := deltatest.NewReceiver(Head{}, nil, false)
+	_, err := NewSender(configs[0]).Append(ctx, file, 1<<40, 1<<40, true, got)
+	if n := file.reads.Load(); !errors.Is(err, context.Canceled) || n > 4 {
+		t.Errorf("%v after %d reads, want it to end at once", err, n)
 	}
 }
 
