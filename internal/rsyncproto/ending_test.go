@@ -2,6 +2,7 @@ package rsyncproto
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -74,5 +75,21 @@ func TestWildcardsEnd(t *testing.T) {
 	res := serveUntil(ctx, "rsync --server --sender -re.LsfxC ."+strings.Repeat(" *x", 100), tree)
 	if !errors.Is(res.Err, context.Canceled) || tree.reads != 1 {
 		t.Errorf("%v after %d directories, want one", res.Err, tree.reads)
+	}
+}
+
+// Of a client that goes away the log tells always the same, whatever the server was at.
+func TestEndingSaysWhy(t *testing.T) {
+	gone := errors.New("gone")
+	for _, c := range []struct {
+		cause  error
+		status int
+	}{{gone, exitSocketIO}, {nil, ExitSignal}} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		tree := &leavingTree{FS: listedTree(""), leave: func() { cancel(c.cause) }}
+		res := serveUntil(ctx, "rsync --server --sender -re.LsfxC . *x *x", tree)
+		if want := cmp.Or(c.cause, context.Canceled); res.Err != want || res.ExitStatus != c.status {
+			t.Errorf("%v with status %d, want %v with %d", res.Err, res.ExitStatus, want, c.status)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package rsyncproto
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,6 +87,9 @@ var (
 func (s *session) finish(err error) Result {
 	if after := time.Duration(s.timedOut.Load()); after > 0 {
 		err = timeoutError{int(after.Seconds())}
+	}
+	if errors.Is(err, context.Canceled) { // which of two ends is known to who ended it
+		err = cmp.Or(context.Cause(s.ctx), err)
 	}
 	s.res.Err = err
 	s.res.ExitStatus = s.status(err)

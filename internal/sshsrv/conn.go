@@ -110,14 +110,14 @@ func (c *conn) serve(ctx context.Context) {
 		c.discard(channels, requests)
 		return
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	c.unused = time.Now()
 	go c.keepAlive(ctx)
 	go refuseAll(requests)
 	for nc := range channels {
 		c.open(ctx, nc)
 	}
-	cancel()
+	cancel(errClosed)
 	c.wg.Wait()
 	if c.net.flooded.Load() {
 		c.srv.count.flooding.Add(1)

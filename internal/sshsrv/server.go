@@ -72,9 +72,9 @@ const (
 )
 
 // Handler runs one command and returns its exit status. The context ends when
-// the client closes the channel or disconnects, or the server stops; Stdin,
-// Stdout and Stderr fail soon after, so a handler that reads or writes ends by
-// itself. A panic in the handler's own goroutine ends its session only, and is
+// the client closes the channel or disconnects, with a cause that says so, or the
+// server stops; Stdin, Stdout and Stderr fail soon after, so a handler that reads or
+// writes ends by itself. A panic in the handler's own goroutine ends its session only, and is
 // counted.
 type Handler func(ctx context.Context, x *Exec) (status int)
 

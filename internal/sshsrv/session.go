@@ -12,8 +12,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// errClosed is the failure of a write to a channel that is closed; x/crypto
-// calls it io.EOF.
+// errClosed is the failure of a write to a channel that is closed, which x/crypto
+// calls io.EOF, and the cause with which the context of its command ends.
 var errClosed = errors.New("channel closed")
 
 // session is one session channel (RFC 4254 section 6). It runs one command.
@@ -27,10 +27,10 @@ type session struct {
 
 // serve answers the channel's requests until the client closes it.
 func (s *session) serve(ctx context.Context, requests <-chan *ssh.Request) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	for r := range requests {
-		run := s.answer(r, cancel)
+		run := s.answer(r, func() { cancel(nil) })
 		r.Reply(run != nil || r.Type == "pty-req" && !s.started, nil)
 		if run == nil {
 			continue
@@ -43,7 +43,7 @@ func (s *session) serve(ctx context.Context, requests <-chan *ssh.Request) {
 		}()
 	}
 	close(s.gone)
-	cancel()
+	cancel(errClosed)
 	s.ch.Close()
 	if s.started {
 		<-done

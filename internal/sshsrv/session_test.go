@@ -288,8 +288,8 @@ func TestPanicEndsItsSessionOnly(t *testing.T) {
 }
 
 // waiting is a handler that ends when its input, its context and its output
-// have ended, one after the other.
-func waiting(ended chan<- struct{}) Handler {
+// have ended, one after the other. It sends why its context has.
+func waiting(ended chan<- error) Handler {
 	return func(ctx context.Context, x *Exec) int {
 		fmt.Fprintln(x.Stdout, "running")
 		io.Copy(io.Discard, x.Stdin)
@@ -299,13 +299,13 @@ func waiting(ended chan<- struct{}) Handler {
 				break
 			}
 		}
-		ended <- struct{}{}
+		ended <- context.Cause(ctx)
 		return 1
 	}
 }
 
 func TestClientGoesAway(t *testing.T) {
-	ended := make(chan struct{}, 1)
+	ended := make(chan error, 1)
 	s := start(t, waiting(ended), nil)
 
 	c := s.dial()
@@ -313,13 +313,17 @@ func TestClientGoesAway(t *testing.T) {
 	request(t, ch, "exec", "x")
 	ch.Read(make([]byte, 1))
 	ch.Close()
-	receive(t, ended)
+	if err := receive(t, ended); err != errClosed {
+		t.Errorf("the context ended: %v", err)
+	}
 
 	ch, _ = s.open(c)
 	request(t, ch, "exec", "x")
 	ch.Read(make([]byte, 1))
 	c.Close()
-	receive(t, ended)
+	if err := receive(t, ended); err != errClosed {
+		t.Errorf("the context ended: %v", err)
+	}
 }
 
 func TestAbort(t *testing.T) {
@@ -344,7 +348,7 @@ func TestAbort(t *testing.T) {
 }
 
 func TestKeepAliveEndsDeadConnections(t *testing.T) {
-	ended := make(chan struct{}, 1)
+	ended := make(chan error, 1)
 	s := start(t, waiting(ended), nil)
 	cmd := s.command("ssh", "ed25519", "u@127.0.0.1", "x")
 	in, err := cmd.StdinPipe()
@@ -431,7 +435,7 @@ func TestDrainTimeAndClose(t *testing.T) {
 		{"second signal", time.Hour, func(s *testServer) { s.stop(); s.server.Close() }},
 		{"close alone", time.Hour, func(s *testServer) { s.server.Close() }},
 	} {
-		ended := make(chan struct{}, 1)
+		ended := make(chan error, 1)
 		s := start(t, waiting(ended), func(c *Config) { c.Drain = tt.drain })
 		ch, _ := s.open(s.dial())
 		request(t, ch, "exec", "x")
