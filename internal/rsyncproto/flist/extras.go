@@ -36,12 +36,16 @@ func (x *extras) again(hash uint64) bool {
 func (x *extras) source(at vfs.Path) bool { return x.again(maphash.String(x.seed, at.String())) }
 
 // directory reports whether the contents of a directory were sent before, whatever
-// it was called. Where directories have no numbers they go by their names.
+// it was called. Where directories have no numbers they go by their names. The time is
+// for file systems that give one number to many.
 func (x *extras) directory(e *Entry, in *vfs.Info) bool {
 	if in.Ino == 0 {
 		return x.again(maphash.String(x.seed, e.Path().String()+"/"))
 	}
-	return x.again(maphash.Comparable(x.seed, inode{in.Dev, in.Ino}))
+	return x.again(maphash.Comparable(x.seed, struct {
+		inode
+		mtime vfs.Time
+	}{inode{in.Dev, in.Ino}, in.Mtime}))
 }
 
 // count counts an entry. The error is that of one extra entry too many.

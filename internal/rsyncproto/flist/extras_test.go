@@ -18,8 +18,8 @@ import (
 // the top.
 func aliasTree() *vfstest.Memory {
 	tree := vfstest.NewMemory()
-	dir := func(ino uint64) vfstest.Node {
-		return vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755, Dev: 1, Ino: ino}}
+	dir := func(mtime int64) vfstest.Node { // of a file system whose numbers say little
+		return vfstest.Node{Info: vfs.Info{Mode: vfs.ModeDir | 0o755, Dev: 1, Ino: 2, Mtime: vfs.Time{Sec: mtime}}}
 	}
 	file := vfstest.Node{Info: vfs.Info{Mode: vfs.ModeRegular | 0o644}}
 	tree.Add("d", dir(2))
