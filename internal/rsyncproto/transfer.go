@@ -72,7 +72,7 @@ func (s *session) sendData(f *opened, head delta.Head, sums *delta.Sums, appendi
 	size := f.Info().Size
 	switch {
 	case appending:
-		return s.sender.Append(s.ctx, f, size, head.BasisLength(), s.appendMode() == 2, s.tokens)
+		return s.sender.Append(f, size, head.BasisLength(), s.appendMode() == 2, s.ctx.Err, s.tokens)
 	case sums != nil:
 		return s.sender.Search(f, size, sums, inPlace, s.tokens)
 	}

@@ -438,7 +438,7 @@ func TestAppend(t *testing.T) {
 						file = noRead{}
 					}
 					got := deltatest.NewReceiver(Head{}, nil, false)
-					res, err := s.Append(t.Context(), file, int64(size), int64(from), verify, got)
+					res, err := s.Append(file, int64(size), int64(from), verify, t.Context().Err, got)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -478,7 +478,7 @@ func TestAppendEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	file := &leavingFile{leave: cancel}
 	got := deltatest.NewReceiver(Head{}, nil, false)
-	_, err := NewSender(configs[0]).Append(ctx, file, 1<<40, 1<<40, true, got)
+	_, err := NewSender(configs[0]).Append(file, 1<<40, 1<<40, true, ctx.Err, got)
 	if n := file.reads.Load(); !errors.Is(err, context.Canceled) || n > 4 {
 		t.Errorf("%v after %d reads, want it to end at once", err, n)
 	}

@@ -1,7 +1,6 @@
 package delta
 
 import (
-	"context"
 	"io"
 
 	"rrserve/internal/rsyncproto/checksum"
@@ -45,20 +44,20 @@ type Result struct {
 
 // Whole sends all size bytes of the file as literals.
 func (s *Sender) Whole(file io.ReaderAt, size int64, out token.Writer) (Result, error) {
-	return s.literals(context.Background(), s.source(file, 0, size), 0, out)
+	return s.literals(s.source(file, 0, size), 0, nil, out)
 }
 
 // Append sends the bytes from offset from to size; an offset beyond size
 // stands for size (section 4.9). The checksum covers what is sent, with verify
-// set (--append-verify) also what stands before it, which is read as long as ctx
-// lasts: nothing is written meanwhile, by which a client that is gone would be found out.
-func (s *Sender) Append(ctx context.Context, file io.ReaderAt, size, from int64, verify bool, out token.Writer) (Result, error) {
+// set (--append-verify) also what stands before it. While that is read nothing is
+// written, which would find out that the client is gone: gone says so by an error.
+func (s *Sender) Append(file io.ReaderAt, size, from int64, verify bool, gone func() error, out token.Writer) (Result, error) {
 	from = min(from, size)
 	start := from
 	if verify {
 		start = 0
 	}
-	return s.literals(ctx, s.source(file, start, size), from-start, out)
+	return s.literals(s.source(file, start, size), from-start, gone, out)
 }
 
 func (s *Sender) source(file io.ReaderAt, pos, size int64) *source {
@@ -67,14 +66,15 @@ func (s *Sender) source(file io.ReaderAt, pos, size int64) *source {
 	return &s.src
 }
 
-// literals sends what src yields, without its first skip bytes.
-func (s *Sender) literals(ctx context.Context, src *source, skip int64, out token.Writer) (Result, error) {
+// literals sends what src yields, without its first skip bytes, for which it asks
+// gone.
+func (s *Sender) literals(src *source, skip int64, gone func() error, out token.Writer) (Result, error) {
 	var r Result
 	for p := range src.chunks(&s.buf, 0, chunkSize) {
 		n := min(skip, int64(len(p)))
 		skip -= n
 		if p = p[n:]; len(p) == 0 {
-			if err := ctx.Err(); err != nil {
+			if err := gone(); err != nil {
 				return Result{}, err
 			}
 			continue
