@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,16 +21,17 @@ type broker struct {
 	roots []root
 	work  sync.WaitGroup
 
-	mu    sync.Mutex    // of all that follows, of roots but for making, and of out
+	mu    sync.Mutex    // of all that follows, of roots, and of out
 	holds map[int]*live // by session; nil while it is being made
 }
 
 // root is a root's command with its snapshots.
 type root struct {
 	Command
-	making sync.Mutex // held while a snapshot is made: others wait, to share it
-	newest *live      // nil: there is none to share
-	count  int        // snapshots that exist
+	waiting []int // sessions in turn, while a snapshot is made that they may share
+	working bool  // a goroutine serves them
+	newest  *live // nil: there is none to share
+	count   int   // snapshots that exist
 }
 
 // live is a snapshot that exists.
@@ -92,12 +94,38 @@ func (b *broker) answer(line string) error {
 func (b *broker) begin(session, number int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, held := b.holds[session]; held || number >= len(b.roots) || len(b.holds) == maxHeld {
+	if _, held := b.holds[session]; held || number >= len(b.roots) {
 		return fmt.Errorf("out of order: begin %d %d", session, number)
 	}
+	if len(b.holds) == maxHeld {
+		b.fail(session, fmt.Sprintf("%d sessions hold snapshots or wait for one; allowed are %d", len(b.holds), maxHeld))
+		return nil
+	}
 	b.holds[session] = nil
-	b.work.Go(func() { b.hold(session, &b.roots[number]) })
+	r := &b.roots[number]
+	r.waiting = append(r.waiting, session)
+	if !r.working {
+		r.working = true
+		b.work.Go(func() { b.serveWaiting(r) })
+	}
 	return nil
+}
+
+// serveWaiting gives the sessions that wait their snapshots, one after the other:
+// sessions that come and go while a command takes its time cost nothing.
+func (b *broker) serveWaiting(r *root) {
+	for {
+		b.mu.Lock()
+		if len(r.waiting) == 0 {
+			r.working = false
+			b.mu.Unlock()
+			return
+		}
+		session := r.waiting[0]
+		r.waiting = r.waiting[1:]
+		b.mu.Unlock()
+		b.hold(session, r)
+	}
 }
 
 // hold gives the session a snapshot and answers.
@@ -105,14 +133,13 @@ func (b *broker) hold(session int, r *root) {
 	l, err := b.take(session, r)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	_, wanted := b.holds[session]
 	switch {
 	case err != nil:
 		delete(b.holds, session)
 		b.log.Error("no snapshot", "root", r.Root, "err", err)
-		fmt.Fprintf(b.out, "failed %d %s\n", session, oneLine(err.Error()))
-	case l == nil: // it ended while others were served
-	case !wanted: // it ended meanwhile
+		b.fail(session, err.Error())
+	case l == nil: // it ended when its turn came
+	case !b.wants(session): // it ended meanwhile
 		b.release(l)
 	default:
 		b.holds[session] = l
@@ -120,14 +147,21 @@ func (b *broker) hold(session int, r *root) {
 	}
 }
 
+// wants reports whether a session has begun and has no snapshot yet.
+func (b *broker) wants(session int) bool {
+	l, begun := b.holds[session]
+	return begun && l == nil
+}
+
+func (b *broker) fail(session int, reason string) {
+	fmt.Fprintf(b.out, "failed %d %s\n", session, oneLine(reason))
+}
+
 // take returns a snapshot with one more user: the newest if it is new enough,
 // else one of its own; none, if the session has ended when its turn comes.
 func (b *broker) take(session int, r *root) (*live, error) {
-	r.making.Lock()
-	defer r.making.Unlock()
 	b.mu.Lock()
-	l, count := r.newest, r.count
-	_, wanted := b.holds[session]
+	l, count, wanted := r.newest, r.count, b.wants(session)
 	if wanted && l != nil && b.now().Sub(l.made) < r.Share {
 		l.users++
 		b.mu.Unlock()
@@ -160,6 +194,11 @@ func (b *broker) end(session int) {
 	delete(b.holds, session)
 	if l != nil {
 		b.release(l)
+		return
+	}
+	for i := range b.roots {
+		r := &b.roots[i]
+		r.waiting = slices.DeleteFunc(r.waiting, func(s int) bool { return s == session })
 	}
 }
 

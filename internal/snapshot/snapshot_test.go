@@ -208,6 +208,58 @@ func TestEndedInTurn(t *testing.T) {
 	}
 }
 
+// Sessions that come and go while a snapshot is made left a goroutine each, and one
+// that took the number of another left its snapshot behind.
+func TestEndedWhileMade(t *testing.T) {
+	f := newFake()
+	f.gate = make(chan struct{})
+	b := &broker{log: slog.New(slog.DiscardHandler), out: io.Discard, now: time.Now, make: f.make, roots: []root{{Command: two[0]}}, holds: map[int]*live{}}
+	say := func(line string) {
+		t.Helper()
+		if err := b.answer(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say("begin 1 0")
+	for n := range 2 * maxHeld {
+		say(fmt.Sprintf("begin %d 0", 2+n))
+		say(fmt.Sprintf("end %d", 2+n))
+	}
+	say("end 1")
+	say("begin 1 0")
+	b.mu.Lock()
+	if n := len(b.roots[0].waiting); n > 1 {
+		t.Errorf("%d sessions wait", n)
+	}
+	b.mu.Unlock()
+	close(f.gate)
+	b.work.Wait()
+	if made, exist := f.count(); made != 1 || exist != 1 {
+		t.Errorf("%d made, %d exist", made, exist)
+	}
+	say("end 1")
+	b.work.Wait()
+	if _, exist := f.count(); exist != 0 {
+		t.Errorf("%d still there", exist)
+	}
+}
+
+// One session too many is told so, and the others keep what they hold.
+func TestTooManyHold(t *testing.T) {
+	f := newFake()
+	c := converse(t, two, func(b *broker) { b.make = f.make })
+	for range maxHeld {
+		c.begin(0)
+	}
+	want := "4096 sessions hold snapshots or wait for one; allowed are 4096"
+	if _, _, err := c.Begin(context.Background(), c.commands[0]); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if err := c.finish(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOtherCommand(t *testing.T) {
 	c := converse(t, two, nil)
 	other := two[0]
