@@ -179,7 +179,7 @@ func textHandler(w io.Writer, ho *slog.HandlerOptions) slog.Handler {
 	return slog.NewTextHandler(w, ho)
 }
 func jsonHandler(w io.Writer, ho *slog.HandlerOptions) slog.Handler {
-	return slog.NewJSONHandler(w, ho)
+	return slog.NewJSONHandler(plainJSON{w}, ho)
 }
 
 // checkRoot returns the absolute path of a directory to serve, also with the
