@@ -12,6 +12,7 @@ package sumcache
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -98,6 +99,9 @@ func (c *Cache) open(path string) (err error) {
 		if name, _ := tx.Cursor().First(); name != nil && string(name) != string(top) {
 			return errForeign
 		}
+		if err := checkPages(tx); err != nil {
+			return err
+		}
 		_, err := tx.CreateBucketIfNotExists(top)
 		return err
 	})
@@ -105,6 +109,29 @@ func (c *Cache) open(path string) (err error) {
 		c.db.Close()
 	}
 	return err
+}
+
+// checkPages finds pages that say to be longer than the file. bbolt would take
+// memory for each page that such a one seems to have, up to 2^32 of them, which ends
+// the process and no recover can stop. The file is read from end to end, since the
+// kernel reads its mapping one page at a time.
+func checkPages(tx *bbolt.Tx) error {
+	if _, err := tx.WriteTo(io.Discard); err != nil {
+		return err
+	}
+	all := int(tx.Size()) / tx.DB().Info().PageSize
+	for id := 0; ; id++ {
+		page, err := tx.Page(id)
+		switch {
+		case err != nil || page == nil:
+			return err
+		case page.Type == "free": // its content is old
+		case page.OverflowCount >= all-id:
+			return fmt.Errorf("page %d of %d goes on for %d more", id, all, page.OverflowCount)
+		default:
+			id += page.OverflowCount
+		}
+	}
 }
 
 // Close saves what was stored and releases the file.

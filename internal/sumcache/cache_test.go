@@ -199,6 +199,10 @@ func TestOpenRefuses(t *testing.T) {
 	for i := 2 * os.Getpagesize(); i < len(garbage); i++ {
 		garbage[i] = 0xff
 	}
+	endless := bytes.Clone(data)
+	for page := 2 * os.Getpagesize(); page < len(endless); page += os.Getpagesize() {
+		copy(endless[page+12:], "\xff\xff\xff\x7f") // pages that belong to this one
+	}
 	foreign := filepath.Join(dir, "foreign")
 	db, err := bbolt.Open(foreign, 0o600, nil)
 	if err != nil {
@@ -211,6 +215,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"text", write("text", bytes.Repeat([]byte("text\n"), 10_000)), "damaged, or not a file of checksums ("},
 		{"another database", foreign, "damaged, or not a file of checksums ("},
 		{"pages lost", write("garbage", garbage), "delete it, or name another one"},
+		{"page without end", write("endless", endless), "goes on for 2147483647 more"},
 		{"cut off", write("short", data[:2*os.Getpagesize()]), "delete it, or name another one"},
 		{"no such directory", dir + "/none/sums", "no such file or directory"},
 	} {
