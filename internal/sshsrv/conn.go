@@ -179,7 +179,8 @@ func (c *conn) open(ctx context.Context, nc ssh.NewChannel) {
 		nc.Reject(ssh.ConnectionFailed, "the server is stopping")
 		return
 	case !c.addChannel():
-		c.complain(slog.LevelWarn, "refused: too many sessions on one connection", "limit", maxChannels, "code", codeLimit)
+		c.srv.count.overLimit.Add(1)
+		c.complain(slog.LevelWarn, "refused: too many sessions on one connection", "limit", maxChannels, "key", c.key.Name, "code", codeLimit)
 		nc.Reject(ssh.ResourceShortage, "too many sessions on this connection")
 		return
 	}

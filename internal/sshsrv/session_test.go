@@ -217,6 +217,9 @@ func TestChannelsPerConnection(t *testing.T) {
 	if _, _, err := c.OpenChannel("session", nil); err == nil || !strings.Contains(err.Error(), "too many sessions on this connection") {
 		t.Errorf("one channel too many: %v", err)
 	}
+	if got := s.server.Stats().OverLimit; got != 1 {
+		t.Errorf("counted %d times, want 1", got)
+	}
 	if _, _, err := c.OpenChannel("direct-tcpip", nil); err == nil {
 		t.Error("direct-tcpip opened")
 	}

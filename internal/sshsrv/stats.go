@@ -21,7 +21,7 @@ type Stats struct {
 	Dropped   int64 // connections that lost their place before login (Startups)
 	Refused   int64 // connections refused for a penalty
 	TimedOut  int64 // logins not finished in time
-	OverLimit int64 // commands and connections refused for MaxSessions, MaxSessionsPerKey
+	OverLimit int64 // commands and connections refused for MaxSessions, MaxSessionsPerKey, or too many sessions on one connection
 	Flooding  int64 // connections cut for sending far more than a client needs
 	Silent    int64 // connections cut because nothing came, or nothing was running
 	Panics    int64 // in sessions and logins
