@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -43,20 +44,30 @@ type auditLog struct {
 // no log.
 func openAuditLog(name string, log *slog.Logger) (*auditLog, error) {
 	a := &auditLog{w: os.Stdout, log: log, now: time.Now}
-	switch info, err := os.Stat(name); {
-	case name == "":
+	switch name {
+	case "":
 		return nil, nil
-	case name == "-":
+	case "-":
 		return a, nil
-	case err == nil && !info.Mode().IsRegular(): // a FIFO without a reader would block
-		return nil, configf("--audit-log %s: not a regular file; allowed is one, or - for standard output", name)
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, auditMode)
+	var f *os.File
+	err := checkAuditLog(name)
+	if err == nil {
+		f, err = os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, auditMode)
+	}
 	if err != nil {
 		return nil, configf("--audit-log %s: %w", name, bare(err))
 	}
 	a.w = f
 	return a, nil
+}
+
+// checkAuditLog refuses what opening would wait for: a FIFO without a reader.
+func checkAuditLog(name string) error {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return errors.New("not a regular file; allowed is one, or - for standard output")
+	}
+	return nil
 }
 
 // moved reports whether the name leads to another file by now, or to none: somebody

@@ -127,6 +127,7 @@ func (r *report) check(ctx context.Context, o *options, p *trialPull, variables 
 		_, err := checkRoot(root)
 		return err != nil // which is among the missing
 	})
+	r.written(o, append(slices.Clone(roots), ring.roots((*servedRoot).tree)...))
 	for _, c := range access.snapshotCommands() {
 		if err := checkSnapshots(c); err != nil {
 			missing = append(missing, err)

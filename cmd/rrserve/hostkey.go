@@ -88,7 +88,7 @@ func (o *options) stateDirectory() string {
 	if dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); dir != "" {
 		return dir
 	}
-	if os.Geteuid() == 0 || writable(systemStateDir) {
+	if os.Geteuid() == 0 || takesFiles(systemStateDir) == nil {
 		return systemStateDir
 	}
 	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
@@ -99,16 +99,6 @@ func (o *options) stateDirectory() string {
 		return systemStateDir // making the key there will say what is wrong
 	}
 	return filepath.Join(home, ".local", "state", "rrserve")
-}
-
-// writable reports whether a file can be made in dir, by making one.
-func writable(dir string) bool {
-	f, err := os.CreateTemp(dir, ".probe-*")
-	if err != nil {
-		return false
-	}
-	f.Close()
-	return os.Remove(f.Name()) == nil
 }
 
 // makeHostKey makes a key at path, and its public half beside it, unless there

@@ -27,41 +27,47 @@ func openSumCache(o *options, roots []string, log *slog.Logger) (*sumcache.Cache
 	if o.checksumCache == "" {
 		return nil, nil
 	}
-	cache, err := sumCacheAt(o.checksumCache, roots, log)
+	path, err := sumCachePath(o.checksumCache, roots)
+	var cache *sumcache.Cache
+	if err == nil {
+		cache, err = sumcache.Open(path, log)
+	}
 	if err != nil {
 		return nil, configf("--checksum-cache %s: %w", o.checksumCache, bare(err))
 	}
 	return cache, nil
 }
 
-func sumCacheAt(path string, roots []string, log *slog.Logger) (*sumcache.Cache, error) {
+// sumCachePath is the absolute path of the file. It must be nobody else's, and lie
+// outside the roots.
+func sumCachePath(path string, roots []string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	switch info, err := os.Lstat(path); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return nil, err
+		return "", err
 	case !info.Mode().IsRegular():
-		return nil, errors.New("not a regular file")
+		return "", errors.New("not a regular file")
 	case info.Mode().Perm()&sumCacheForbidden != 0 && runtime.GOOS != "windows":
-		return nil, fmt.Errorf("mode %04o is too open; allowed is 0600", info.Mode().Perm())
+		return "", fmt.Errorf("mode %04o is too open; allowed is 0600", info.Mode().Perm())
 	}
 	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	for _, root := range roots {
 		real, err := filepath.EvalSymlinks(root)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		if inside(dir, []string{real}) {
-			return nil, fmt.Errorf("it lies in %s, which is served", root)
+			return "", fmt.Errorf("it lies in %s, which is served", root)
 		}
 	}
-	return sumcache.Open(path, log)
+	return path, nil
 }
 
 // readRights says with which rights this process reads files.

@@ -22,6 +22,10 @@ const (
 	runAsVariable = "RRSERVE_RUN_AS"
 )
 
+// unitDirectories are the variables in which systemd tells a process what it made for
+// it to write to.
+var unitDirectories = []string{"STATE_DIRECTORY", "CACHE_DIRECTORY", "LOGS_DIRECTORY"}
+
 // unitDirs are where units are looked for; what lies in an earlier one hides what
 // has the same name in a later one (systemd.unit(5)).
 var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"}
@@ -30,7 +34,8 @@ var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/loca
 // process, and the file of the unit. The commands that look at the server as it is
 // configured take them as if they stood in their own environment. RRSERVE_RUN_AS is
 // the user of User=, unless it is there, and CREDENTIALS_DIRECTORY where systemd puts
-// credentials while the unit runs. Without such a unit file is empty.
+// credentials while the unit runs; the unitDirectories are there too. Without such a
+// unit file is empty.
 func unitVariables(dirs []string, name string) (file string, vars map[string]string, err error) {
 	files, err := unitFiles(dirs, name)
 	if err != nil || len(files) == 0 {
@@ -53,6 +58,11 @@ func unitVariables(dirs []string, name string) (file string, vars map[string]str
 		vars[runAsVariable] = s.User
 	}
 	maps.DeleteFunc(vars, func(name, _ string) bool { return !strings.HasPrefix(name, "RRSERVE_") })
+	for _, name := range unitDirectories {
+		if dirs := s.Directories[name]; len(dirs) > 0 {
+			vars[name] = strings.Join(dirs, ":")
+		}
+	}
 	if s.Credentials {
 		vars[credentialsVariable] = "/run/credentials/" + name
 	}

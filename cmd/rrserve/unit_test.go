@@ -24,7 +24,7 @@ func TestUnitVariables(t *testing.T) {
 		{
 			name:  "that of the packages, with a directory, and every file",
 			files: map[string]string{"lib/rrserve.service": string(packaged), "etc/rrserve.service.d/read-all.conf": "[Service]\nEnvironment=RRSERVE_READ_ALL=true\n"},
-			want:  map[string]string{"RRSERVE_AUTHORIZED_KEY": "/etc/rrserve/authorized_keys", "RRSERVE_STATE_DIR": "/var/lib/rrserve", "RRSERVE_READ_ALL": "true"},
+			want:  map[string]string{"RRSERVE_AUTHORIZED_KEY": "/etc/rrserve/authorized_keys", "RRSERVE_STATE_DIR": "/var/lib/rrserve", "RRSERVE_READ_ALL": "true", "STATE_DIRECTORY": "/var/lib/rrserve", "LOGS_DIRECTORY": "/var/log/rrserve"},
 		},
 		{
 			name: "the later wins, an empty one takes back, a hidden one does not count",
@@ -43,6 +43,11 @@ func TestUnitVariables(t *testing.T) {
 				"etc/rrserve.service.d/a.conf": "[Service]\nLoadCredential=authorized_keys:/etc/x\nUnsetEnvironment=RRSERVE_A\n",
 			},
 			want: map[string]string{"CREDENTIALS_DIRECTORY": "/run/credentials/rrserve.service"},
+		},
+		{
+			name:  "directories",
+			files: map[string]string{"lib/rrserve.service": "[Service]\nCacheDirectory=a:b c\nStateDirectory=a\nStateDirectory=\n"},
+			want:  map[string]string{"CACHE_DIRECTORY": "/var/cache/a:/var/cache/c"},
 		},
 		{
 			name:  "the first directory's unit",

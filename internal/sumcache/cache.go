@@ -69,16 +69,46 @@ type Cache struct {
 // another process.
 func Open(path string, log *slog.Logger) (c *Cache, err error) {
 	c = &Cache{log: log, most: maxGeneration, pending: map[key]record{}}
-	err = c.try(func() error { return c.open(path) })
-	switch {
-	case err == nil:
-		return c, nil
-	case errors.Is(err, bolterrors.ErrTimeout):
-		err = errors.New("in use by another server")
-	case !errors.As(err, new(*fs.PathError)):
-		err = fmt.Errorf("damaged, or not a file of checksums (%w); delete it, or name another one", err)
+	if err = c.try(func() error { return c.open(path) }); err != nil {
+		return nil, refusal(err)
 	}
-	return nil, err
+	return c, nil
+}
+
+// Check finds what Open would refuse about a file that is not empty, and does not
+// change it. One that another process has open passes.
+func Check(path string) error {
+	err := new(Cache).try(func() error {
+		db, err := bbolt.Open(path, 0, &bbolt.Options{Timeout: 1, ReadOnly: true, PreLoadFreelist: true})
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		return db.View(inspect)
+	})
+	if err == nil || errors.Is(err, bolterrors.ErrTimeout) {
+		return nil
+	}
+	return refusal(err)
+}
+
+// refusal says what is wrong with a file that could not be opened.
+func refusal(err error) error {
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return errors.New("in use by another server")
+	case errors.As(err, new(*fs.PathError)):
+		return err
+	}
+	return fmt.Errorf("damaged, or not a file of checksums (%w); delete it, or name another one", err)
+}
+
+// inspect finds a database of something else, and pages that must not be used.
+func inspect(tx *bbolt.Tx) error {
+	if name, _ := tx.Cursor().First(); name != nil && string(name) != string(top) {
+		return errForeign
+	}
+	return checkPages(tx)
 }
 
 func (c *Cache) open(path string) (err error) {
@@ -96,10 +126,7 @@ func (c *Cache) open(path string) (err error) {
 		return err
 	}
 	err = c.db.Update(func(tx *bbolt.Tx) error {
-		if name, _ := tx.Cursor().First(); name != nil && string(name) != string(top) {
-			return errForeign
-		}
-		if err := checkPages(tx); err != nil {
+		if err := inspect(tx); err != nil {
 			return err
 		}
 		_, err := tx.CreateBucketIfNotExists(top)

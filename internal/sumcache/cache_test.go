@@ -210,7 +210,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("theirs")); return err })
 	db.Close()
-	for _, c := range []struct{ name, path, want string }{
+	cases := []struct{ name, path, want string }{
 		{"in use", good, "in use by another server"},
 		{"text", write("text", bytes.Repeat([]byte("text\n"), 10_000)), "damaged, or not a file of checksums ("},
 		{"another database", foreign, "damaged, or not a file of checksums ("},
@@ -218,13 +218,29 @@ func TestOpenRefuses(t *testing.T) {
 		{"page without end", write("endless", endless), "goes on for 2147483647 more"},
 		{"cut off", write("short", data[:2*os.Getpagesize()]), "delete it, or name another one"},
 		{"no such directory", dir + "/none/sums", "no such file or directory"},
-	} {
+	}
+	for _, c := range cases {
 		if other, err := Open(c.path, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 			if err == nil {
 				other.Close()
 			}
 		}
+	}
+	for _, c := range cases[1:] {
+		path := c.path
+		if data, err := os.ReadFile(path); err == nil { // a damaged one stays locked by this process
+			path = write("copy of "+c.name, data)
+		}
+		if err := Check(path); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s, checked: %v, want %q", c.name, err, c.want)
+		}
+	}
+	if err := Check(good); err != nil {
+		t.Errorf("in use, checked: %v", err)
+	}
+	if now, err := os.ReadFile(good); err != nil || !bytes.Equal(now, data) {
+		t.Errorf("Check changed the file: %v", err)
 	}
 }
 

@@ -16,6 +16,9 @@ import (
 type Settings struct {
 	User        string // of User=
 	Credentials bool   // there are any
+	// Directories are those that systemd makes for the process to write to, by the
+	// variable that names them.
+	Directories map[string][]string
 
 	assignments []string // of Environment=
 	files       []string // of EnvironmentFile=
@@ -56,8 +59,29 @@ func (s *Settings) set(key, value string) error {
 		s.User = value
 	case "LoadCredential", "LoadCredentialEncrypted", "SetCredential", "SetCredentialEncrypted":
 		s.Credentials = value != ""
+	case "StateDirectory":
+		s.addDirectories("STATE_DIRECTORY", "/var/lib/", value)
+	case "CacheDirectory":
+		s.addDirectories("CACHE_DIRECTORY", "/var/cache/", value)
+	case "LogsDirectory":
+		s.addDirectories("LOGS_DIRECTORY", "/var/log/", value)
 	}
 	return nil
+}
+
+func (s *Settings) addDirectories(variable, parent, value string) {
+	dirs := s.Directories[variable]
+	for _, word := range strings.Fields(value) {
+		name, _, _ := strings.Cut(word, ":") // what follows is another name of it
+		dirs = append(dirs, parent+name)
+	}
+	if value == "" {
+		dirs = nil
+	}
+	if s.Directories == nil {
+		s.Directories = map[string][]string{}
+	}
+	s.Directories[variable] = dirs
 }
 
 // Environment is what systemd makes of the settings: files, which read reads, win over
