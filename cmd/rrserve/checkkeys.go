@@ -96,6 +96,11 @@ func (r *report) keys(ring *keyring, a *access) []listedKey {
 		for _, line := range refused {
 			wrong = append(wrong, fmt.Sprintf("%s:%d: lets nobody in: %s", s.name, line.Line, line.Reason))
 		}
+		for i, line := range strings.Split(string(s.data), "\n") {
+			if !strings.HasPrefix(line, "#") && len(keyLine.FindAllString(line, 2)) > 1 {
+				wrong = append(wrong, fmt.Sprintf("%s:%d: two keys on one line: the second is taken for a comment", s.name, i+1))
+			}
+		}
 		if err == nil && len(s.keys)+len(refused) == 0 {
 			wrong = append(wrong, s.name+": holds no key")
 		}

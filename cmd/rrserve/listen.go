@@ -62,6 +62,8 @@ func listenHint(err syscall.Errno) string {
 		return "; a port below 1024 takes root, the capability CAP_NET_BIND_SERVICE, or a socket from systemd"
 	case err == syscall.EADDRNOTAVAIL:
 		return "; no interface of this machine has that address now"
+	case err == syscall.EINVAL:
+		return "; a link-local address takes its interface, as in [fe80::1%eth0]:2222"
 	}
 	return ""
 }
@@ -69,9 +71,12 @@ func listenHint(err syscall.Errno) string {
 // checkAddress finds what is wrong with an address to listen on, whatever machine
 // this is.
 func checkAddress(flag, address string) error {
-	_, port, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return usagef("%s %q is not an address; allowed are HOST:PORT and :PORT", flag, address)
+	}
+	if host == "*" {
+		return usagef("%s %q: %q is no host; :%s is every address", flag, address, host, port)
 	}
 	if _, err := net.LookupPort("tcp", port); err != nil || port == "" {
 		return usagef("%s %q: port %q; allowed are 0 to 65535", flag, address, port)

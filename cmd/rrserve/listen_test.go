@@ -36,6 +36,7 @@ func TestListenHints(t *testing.T) {
 		syscall.EADDRINUSE:    "--listen :1: address already in use; stop what listens there, or choose another port",
 		syscall.EACCES:        "--listen :1: permission denied; a port below 1024 takes root, the capability CAP_NET_BIND_SERVICE, or a socket from systemd",
 		syscall.EADDRNOTAVAIL: "--listen :1: cannot assign requested address; no interface of this machine has that address now",
+		syscall.EINVAL:        "--listen :1: invalid argument; a link-local address takes its interface, as in [fe80::1%eth0]:2222",
 		syscall.EMFILE:        "--listen :1: too many open files",
 	} {
 		err = &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", err)}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -265,6 +266,9 @@ func (o *options) check() error {
 	}
 	if len(keys) == 0 && strings.TrimSpace(o.inlineKeys) == "" && o.keysDir == "" {
 		return usagef("--authorized-key KEY is missing: a file of public keys, or a key itself")
+	}
+	if slices.Contains(keys, "") {
+		return usagef("--authorized-key is empty: it takes a file of public keys, or a key itself")
 	}
 	if o.metricsListen != "" {
 		if err := checkAddress("--metrics-listen", o.metricsListen); err != nil {
