@@ -8,13 +8,19 @@ import (
 	"rrserve/internal/ledger"
 )
 
+// clockSlack is how far ahead of the clock a pull may have ended that counts: clocks
+// are set back a little now and then. One that is further ahead was entered by a clock
+// that was wrong, and would make its client look fresh until that day.
+const clockSlack = time.Hour
+
 // State is what one client did last, and whether that is good enough.
 type State struct {
 	Client
 	Last     *ledger.Pull `json:"last,omitempty"`          // the newest; nil: none
 	Complete *ledger.Pull `json:"last_complete,omitempty"` // the newest complete one; nil: none
 	// Stale says that the last complete pull is older than StaleAfter. A
-	// client that never completed one counts from the start of the server.
+	// client that never completed one counts from the start of the server, and so
+	// does one whose pull ended in the future.
 	Stale bool          `json:"stale"`
 	Age   time.Duration `json:"age"` // since then
 }
@@ -40,7 +46,7 @@ func (b *Board) States() []State {
 	states := make([]State, 0, len(byName))
 	for _, s := range byName {
 		since := b.facts.Started
-		if s.Complete != nil {
+		if s.Complete != nil && !s.Complete.End().After(now.Add(clockSlack)) {
 			since = s.Complete.End()
 		}
 		s.Age = max(0, now.Sub(since))

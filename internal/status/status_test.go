@@ -74,6 +74,27 @@ func (w *world) wantFreshness(code int, want string) {
 	}
 }
 
+// A pull that was entered by a clock that was years ahead does not keep its client
+// fresh for years.
+func TestFreshnessAfterClockWasWrong(t *testing.T) {
+	w := newWorld(t, Client{Name: "pi", Root: "srv", StaleAfter: 26 * time.Hour})
+	w.now = started.Add(100_000 * time.Hour)
+	w.pull("pi", Complete, 0)
+	for _, tt := range []struct {
+		after time.Duration
+		code  int
+	}{
+		{100_000*time.Hour - time.Minute, 200}, // set back a little
+		{26 * time.Hour, 200},
+		{27 * time.Hour, 503},
+	} {
+		w.now = started.Add(tt.after)
+		if code, text := w.get("/freshness"); code != tt.code {
+			t.Errorf("%v after the start: %d %s", tt.after, code, text)
+		}
+	}
+}
+
 // Freshness turns red when the last complete pull is too old, and green with the
 // next one. What was no complete pull changes nothing.
 func TestFreshness(t *testing.T) {
