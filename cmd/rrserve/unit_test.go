@@ -101,3 +101,14 @@ func TestUnitVariables(t *testing.T) {
 		})
 	}
 }
+
+// A directory that systemd makes at the start is missing before the first one.
+func TestUnitMakes(t *testing.T) {
+	there := t.TempDir()
+	o := options{variables: map[string]string{"STATE_DIRECTORY": there, "LOGS_DIRECTORY": there + "/a:" + there + "/b"}}
+	for dir, want := range map[string]bool{there + "/b": true, there + "/c": false, there: false} {
+		if got := o.unitMakes(dir); got != want {
+			t.Errorf("%s: %v, want %v", dir, got, want)
+		}
+	}
+}
