@@ -153,7 +153,7 @@ test-docs: go ## follow the documents, command by command, in clean Debians that
 		command -v $$tool >/dev/null || { echo "make test-docs: $$tool is missing: apt-get install debootstrap systemd-container iproute2 util-linux rsync git" >&2; exit 1; }; \
 	done
 	@[ "$$(id -u)" = 0 ] || { echo "make test-docs: needs root, to boot machines" >&2; exit 1; }
-	unshare --mount --pid --fork --kill-child --mount-proc $(GO) test -C test -count=1 -timeout 9m -tags docs -run '^TestDocuments' .
+	unshare --mount --pid --fork --kill-child --mount-proc $(GO) test -C test -count=1 -timeout 30m -tags docs -run '^TestDocuments' .
 
 .PHONY: test-rules
 test-rules: ## promtool's opinion of the alerts and the dashboard in examples
