@@ -79,6 +79,7 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rm -rf "$dir"
+mkdir -p "$(dirname "$dir")"
 
 # In a store of its own, which is thrown away.
 buildah() { command buildah --root "$work/store" --runroot "$work/run" --storage-driver vfs "$@"; }
